@@ -1,0 +1,320 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import spsolve
+
+from vfer.flow import flow_image, horn_schunck
+
+AVERAGE = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]]) / 12
+
+
+def texture(height, width, contrast=40.0, dx=0.0, dy=0.0, seed=0):
+    """Smooth pattern of waves, moved by exactly (dx, dy) to the right and down."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width].astype(float)
+    image = np.zeros((height, width))
+    for _ in range(24):
+        frequency, angle, phase = rng.uniform(0.05, 0.6), *rng.uniform(0, 2 * np.pi, 2)
+        along = np.cos(angle) * (x - dx) + np.sin(angle) * (y - dy)
+        image += np.sin(frequency * along + phase)
+    return torch.from_numpy(128 + contrast / np.sqrt(12) * image).float()[None, None]
+
+
+def noisy_batch(pairs, height, width, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    first = torch.rand(pairs, 1, height, width, generator=generator) * 255
+    return first, first + 5 * torch.randn(first.shape, generator=generator)
+
+
+def end_point_error(flow, dx, dy, border=8):
+    truth = torch.tensor([dx, dy]).view(1, 2, 1, 1)
+    error = (flow - truth).square().sum(1).sqrt()
+    return error[:, border:-border, border:-border].mean().item()
+
+
+def plain_derivatives(first, second):
+    """Horn and Schunck's 2×2×2 cube, in plain loops of slices."""
+    a, b = (np.pad(x, ((0, 1), (0, 1)), mode="edge") for x in (first, second))
+    corners = [x[i : i + len(first), j : j + first.shape[1]] for x in (a, b) for i, j in CORNERS]
+    a00, a01, a10, a11, b00, b01, b10, b11 = corners
+    across = (a01 - a00 + a11 - a10 + b01 - b00 + b11 - b10) / 4
+    down = (a10 - a00 + a11 - a01 + b10 - b00 + b11 - b01) / 4
+    return across, down, (b00 - a00 + b01 - a01 + b10 - a10 + b11 - a11) / 4
+
+
+CORNERS = [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def textbook(first, second, alpha, iterations):
+    across, down, change = plain_derivatives(first, second)
+    u, v = np.zeros_like(first), np.zeros_like(first)
+    for _ in range(iterations):
+        u_mean, v_mean = (ndimage.correlate(x, AVERAGE, mode="nearest") for x in (u, v))
+        rest = across * u_mean + down * v_mean + change
+        rest /= alpha**2 + across**2 + down**2
+        u, v = u_mean - across * rest, v_mean - down * rest
+    return np.stack([u, v])
+
+
+def minimiser(first, second, alpha):
+    """Direct solution of the same equations."""
+    across, down, change = (x.ravel() for x in plain_derivatives(first, second))
+
+    def binomial(n):
+        matrix = sparse.diags([np.ones(n - 1), np.full(n, 2.0), np.ones(n - 1)], [-1, 0, 1]).tolil()
+        matrix[0, 0] = matrix[-1, -1] = 3  # the replicated neighbour is the pixel itself
+        return matrix
+
+    identity = sparse.eye(first.size)
+    mean = (sparse.kron(*(binomial(n) for n in first.shape)) - 4 * identity) / 12
+    smooth = alpha**2 * (identity - mean)
+    mixed = sparse.diags(across * down)
+    system = sparse.bmat(
+        [[smooth + sparse.diags(across**2), mixed], [mixed, smooth + sparse.diags(down**2)]]
+    )
+    solution = spsolve(system.tocsc(), -np.concatenate([across * change, down * change]))
+    return solution.reshape(2, *first.shape)
+
+
+def distance(flow, truth):
+    """Mean end-point distance over the mean length of the truth."""
+    return np.hypot(*(flow - truth)).mean() / np.hypot(*truth).mean()
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "levels", "tolerance"),
+    [(0.4, -0.3, 1, 0.05), (0.4, -0.3, None, 0.02), (3.0, 1.5, None, 0.05), (-5.0, 2.0, None, 0.1)],
+)
+def test_known_shift(dx, dy, levels, tolerance):
+    flow = horn_schunck(texture(75, 70), texture(75, 70, dx=dx, dy=dy), levels=levels)
+    assert flow.shape == (1, 2, 75, 70)
+    assert flow.dtype == torch.float32
+    assert end_point_error(flow, dx, dy) < tolerance
+
+
+@pytest.mark.parametrize(("motion", "reach"), [(0.5, 0.08), (2.0, 0.12), (5.0, 0.25)])
+def test_smooth_warp_with_noise(motion, reach):
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:150, :110].astype(float)
+    truth = np.stack([np.cos(x / 40 + y / 60), np.sin(y / 50 - x / 70)]) * motion / np.sqrt(2)
+    second = texture(150, 110, contrast=25)[0, 0].numpy().astype(float)
+    first = ndimage.map_coordinates(second, [y + truth[1], x + truth[0]], order=3, mode="nearest")
+    images = [np.round(image + rng.standard_normal(image.shape)) for image in (first, second)]
+    flow = horn_schunck(*(torch.from_numpy(image)[None, None] for image in images))[0].numpy()
+    assert np.hypot(*(flow - truth))[8:-8, 8:-8].mean() <= reach
+
+
+@pytest.mark.parametrize("alpha", [1.0, 5.0, 15.0])
+def test_default_solver_reaches_the_minimiser(alpha):
+    first, second = texture(60, 51), texture(60, 51, dx=0.6, dy=-0.4)
+    flow = horn_schunck(first, second, alpha=alpha, levels=1)[0].double().numpy()
+    truth = minimiser(first[0, 0].double().numpy(), second[0, 0].double().numpy(), alpha)
+    assert distance(flow, truth) < 0.02
+
+
+@pytest.mark.parametrize(("iterations", "alpha"), [(1, 15.0), (2, 3.0), (40, 15.0)])
+def test_jacobi_is_the_textbook_iteration(iterations, alpha):
+    first, second = (x.double() for x in noisy_batch(1, 13, 10))
+    flow = horn_schunck(
+        first, second, alpha=alpha, levels=1, solver="jacobi", iterations=iterations
+    )
+    truth = textbook(first[0, 0].numpy(), second[0, 0].numpy(), alpha, iterations)
+    np.testing.assert_allclose(flow[0].numpy(), truth, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("levels", [1, None])
+def test_both_solvers_meet_in_the_end(levels):
+    first, second = (x.double() for x in noisy_batch(1, 26, 25))
+    flows = [
+        horn_schunck(first, second, levels=levels, solver=solver, iterations=3000)
+        for solver in ("chebyshev", "jacobi")
+    ]
+    torch.testing.assert_close(*flows, rtol=0, atol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    pairs=st.integers(2, 7),
+    height=st.integers(1, 45),
+    width=st.integers(1, 45),
+    levels=st.sampled_from([1, None]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_a_pair_alone_is_the_pair_in_a_batch(pairs, height, width, levels, dtype):
+    first, second = (x.to(dtype) for x in noisy_batch(pairs, height, width))
+    together = horn_schunck(first, second, levels=levels)
+    assert together.shape == (pairs, 2, height, width)
+    assert together.isfinite().all()
+    for i in range(pairs):
+        alone = horn_schunck(first[i : i + 1], second[i : i + 1], levels=levels)
+        assert torch.equal(alone[0], together[i])
+
+
+@pytest.mark.parametrize("levels", [1, None])
+def test_batch_independence_at_crop_size(levels):
+    first, second = noisy_batch(11, 150, 110)
+    together = horn_schunck(first, second, levels=levels)
+    assert torch.equal(together, horn_schunck(first, second, levels=levels))
+    for i in (0, 5, 10):
+        alone = horn_schunck(first[i : i + 1], second[i : i + 1], levels=levels)
+        assert torch.equal(alone[0], together[i])
+
+
+@pytest.mark.parametrize("levels", [1, None])
+@pytest.mark.parametrize("channel", [0, 1])
+def test_mirrored_images_have_mirrored_flow(levels, channel):
+    images = texture(75, 55), texture(75, 55, dx=0.7, dy=-0.5)
+    axis = 3 - channel
+    flow = horn_schunck(*images, levels=levels)
+    mirrored = horn_schunck(*(x.flip(axis) for x in images), levels=levels).flip(axis)
+    mirrored[:, channel] *= -1
+    assert distance(mirrored[0].numpy(), flow[0].numpy()) < 0.02
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    grey=st.floats(0, 255, width=32),
+    later=st.floats(0, 255, width=32),
+    levels=st.sampled_from([1, None]),
+)
+def test_images_without_texture_do_not_move(height, width, grey, later, levels):
+    first, second = (torch.full((1, 1, height, width), value) for value in (grey, later))
+    assert not horn_schunck(first, second, levels=levels).any()
+
+
+def test_equal_images_do_not_move_classically():
+    image, _ = noisy_batch(1, 20, 17)
+    assert not horn_schunck(image, image, levels=1).any()
+
+
+def test_more_warps_are_allowed_at_one_level():
+    first, second = texture(48, 48), texture(48, 48, dx=1.0, dy=0.5)
+    once, thrice = (horn_schunck(first, second, levels=1, warps=n) for n in (1, 3))
+    assert end_point_error(thrice, 1.0, 0.5) < end_point_error(once, 1.0, 0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_solved_in_float32(dtype):
+    first, second = (x.to(dtype) for x in noisy_batch(2, 24, 25))
+    flow = horn_schunck(first, second)
+    assert flow.dtype == torch.float32
+    assert torch.equal(flow, horn_schunck(first.float(), second.float()))
+
+
+def test_inputs_stay_and_memory_layout_does_not_matter():
+    first, second = noisy_batch(3, 30, 31)
+    copies = first.clone(), second.clone()
+    transposed = (x.transpose(2, 3).contiguous().transpose(2, 3) for x in copies)
+    assert torch.equal(horn_schunck(first, second), horn_schunck(*transposed))
+    assert torch.equal(first, copies[0])
+    assert torch.equal(second, copies[1])
+
+
+def test_an_empty_batch_has_empty_flow():
+    empty = torch.zeros(0, 1, 20, 30)
+    assert horn_schunck(empty, empty).shape == (0, 2, 20, 30)
+
+
+@pytest.mark.parametrize("options", [{"levels": 1}, {"levels": 2}, {"levels": 1, "warps": 2}])
+def test_gradient(options):
+    first, second = (x[:, :, :6, :5].double() for x in (texture(9, 9), texture(9, 9, dx=0.3)))
+    first.requires_grad_()
+    second.requires_grad_()
+
+    def solve(first, second):
+        return horn_schunck(first, second, iterations=4, **options)
+
+    assert torch.autograd.gradcheck(solve, (first, second))
+
+
+@pytest.mark.parametrize("levels", [1, None])
+def test_a_graph_is_kept_only_where_wanted(levels):
+    first, second = (x.double() for x in noisy_batch(2, 25, 27))
+    flow = horn_schunck(first, second, levels=levels)
+    assert not flow.requires_grad
+    first.requires_grad_()
+    with torch.no_grad():
+        assert torch.equal(horn_schunck(first, second, levels=levels), flow)
+    with_graph = horn_schunck(first, second, levels=levels)
+    assert with_graph.requires_grad
+    torch.testing.assert_close(with_graph.detach(), flow, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rho": 2.0}, "rho=2.0 is not implemented yet"),
+        ({"rho": math.nan}, "not implemented yet"),
+        ({"alpha": 0.0}, "alpha=0.0 must be"),
+        ({"alpha": -1.0}, "alpha=-1.0"),
+        ({"alpha": math.nan}, "alpha=nan"),
+        ({"alpha": math.inf}, "alpha=inf"),
+        ({"solver": "sor"}, "'sor'; legal are chebyshev, jacobi"),
+        ({"levels": 0}, "levels=0 must be at least 1"),
+        ({"levels": 6}, r"levels=6 .*\(16, 20\)"),
+        ({"warps": 0}, "warps=0"),
+        ({"iterations": 0}, "iterations=0"),
+    ],
+)
+def test_illegal_options_are_refused(options, message):
+    image = torch.zeros(1, 1, 16, 20)
+    with pytest.raises(ValueError, match=message):
+        horn_schunck(image, image, **options)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (torch.zeros(1, 1, 8, 9), torch.zeros(1, 1, 9, 8), r"\(1, 1, 8, 9\) and \(1, 1, 9, 8\)"),
+        (torch.zeros(1, 3, 8, 9), torch.zeros(1, 3, 8, 9), r"not \(1, 3, 8, 9\)"),
+        (torch.zeros(8, 9), torch.zeros(8, 9), r"not \(8, 9\)"),
+        (torch.zeros(1, 1, 8, 9).byte(), torch.zeros(1, 1, 8, 9), "uint8"),
+        (torch.zeros(1, 1, 8, 9), torch.zeros(1, 1, 8, 9).int(), "int32"),
+        (torch.full((1, 1, 8, 9), math.nan), torch.zeros(1, 1, 8, 9), "NaN"),
+        (torch.zeros(1, 1, 8, 9), torch.full((1, 1, 8, 9), -math.inf), "infinity"),
+    ],
+)
+def test_unusable_images_are_refused(first, second, message):
+    with pytest.raises(ValueError, match=message):
+        horn_schunck(first, second)
+
+
+@pytest.mark.parametrize("levels", [1, None])
+def test_unchecked_nan_stays_in_its_pair(levels):
+    first, second = noisy_batch(3, 26, 27)
+    clean = horn_schunck(first, second, levels=levels)
+    first[1, 0, 25, 26] = math.nan
+    flow = horn_schunck(first, second, levels=levels, check=False)
+    assert flow[1].isnan().any()
+    assert torch.equal(flow[::2], clean[::2])
+
+
+def test_flow_image_in_pixels_and_scaled():
+    flow = torch.tensor([[3.0, 0.0, -8.0], [4.0, 0.0, 6.0]]).view(1, 2, 1, 3)
+    pixels = torch.tensor([[3.0, 0.0, -8.0], [4.0, 0.0, 6.0], [5.0, 0.0, 10.0]])
+    torch.testing.assert_close(flow_image(flow)[0, :, 0], pixels)
+    scaled = torch.tensor([[0.8, 0.5, 0.0], [0.9, 0.5, 1.0], [1.0, 0.5, 1.0]])
+    torch.testing.assert_close(flow_image(flow, limit=5)[0, :, 0], scaled)
+    assert flow_image(flow.double(), 5).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("flow", "limit", "message"),
+    [
+        (torch.zeros(1, 3, 4, 4), None, r"\(1, 3, 4, 4\)"),
+        (torch.zeros(2, 4, 4), None, r"\(2, 4, 4\)"),
+        (torch.zeros(1, 2, 4, 4).int(), None, "int32"),
+        (torch.zeros(1, 2, 4, 4), 0.0, "limit=0.0"),
+        (torch.zeros(1, 2, 4, 4), math.nan, "limit=nan"),
+    ],
+)
+def test_flow_image_refuses(flow, limit, message):
+    with pytest.raises(ValueError, match=message):
+        flow_image(flow, limit)

@@ -1,0 +1,193 @@
+"""What the commands share: the config parser, exit statuses, the progress bar."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from pytorch_lightning import Trainer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from vfer.config import DataConfig, LoggerConfig, ModelConfig, ProtocolConfig, StagesConfig
+
+# What a stage decides itself, or what would end or thin out a run behind its back.
+_NOT_TRAINER_OPTIONS = {
+    "logger", "callbacks", "fast_dev_run", "max_epochs", "min_epochs", "max_steps", "min_steps",
+    "max_time", "limit_train_batches", "limit_val_batches", "limit_test_batches",
+    "limit_predict_batches", "overfit_batches", "val_check_interval", "check_val_every_n_epoch",
+    "num_sanity_val_steps", "enable_checkpointing", "enable_model_summary", "gradient_clip_val",
+    "gradient_clip_algorithm", "inference_mode", "use_distributed_sampler", "barebones", "plugins",
+    "reload_dataloaders_every_n_epochs", "default_root_dir", "enable_autolog_hparams",
+    "model_registry", "strategy", "devices", "num_nodes", "accumulate_grad_batches", "profiler",
+    "sync_batchnorm",
+}  # fmt: skip
+
+# Keys that change how fast or where, but no number: free to differ when a run goes on.
+_FREE = ("data.cache", "data.workers", "data.loaders", "logger.", "trainer.enable_progress_bar",
+         "trainer.log_every_n_steps")  # fmt: skip
+
+
+class UsageError(ValueError):
+    """The command line, the config or the data root is wrong: exit status 2."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A parsed command line.
+
+    Attributes:
+        data: The corpus and what is made of it.
+        model: The networks.
+        stages: The three stages of training.
+        protocol: How the model is judged.
+        logger: Where curves go.
+        trainer: Lightning's own options.
+        output: The bundle's folder.
+        fold: The one fold to run, or None for all.
+        tree: The whole config as plain values, for ``config.yaml`` and for comparing.
+        text: The same as YAML.
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    stages: StagesConfig
+    protocol: ProtocolConfig
+    logger: LoggerConfig
+    trainer: dict[str, Any]
+    output: Path
+    fold: int | None
+    tree: dict[str, Any]
+    text: str
+
+
+def build_parser(prog: str) -> ArgumentParser:
+    """The parser of the config tree, ``--fold`` and ``--output``."""
+    parser = ArgumentParser(
+        prog=f"python -m {prog}",
+        description="Every key of the config can be given on the command line, as in "
+        "--data.segment_length 12; later ones win.",
+        exit_on_error=False,
+    )
+    parser.add_argument(
+        "--config", action="config", help="a config file, such as configs/demo.yaml"
+    )
+    parser.add_argument("--data", type=DataConfig, help="the corpus and what is made of it")
+    parser.add_argument("--model", type=ModelConfig, default=ModelConfig(), help="the networks")
+    parser.add_argument("--stages", type=StagesConfig, default=StagesConfig(), help="training")
+    parser.add_argument("--protocol", type=ProtocolConfig, default=ProtocolConfig(), help="scoring")
+    parser.add_argument("--logger", type=LoggerConfig, default=LoggerConfig(), help="curves")
+    parser.add_class_arguments(Trainer, "trainer", skip=_NOT_TRAINER_OPTIONS, instantiate=False)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=None,
+        help="the bundle's folder (default: runs/<config name>)",
+    )
+    parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
+    """Parse a command line.
+
+    Raises:
+        UsageError: Naming what is wrong.
+    """
+    parser = build_parser(prog)
+    try:
+        found = parser.parse_args(None if argv is None else list(argv))
+        if found.data is None:
+            raise UsageError("no corpus is named: give --config, such as configs/demo.yaml")
+        made = parser.instantiate_classes(found)
+    except argparse.ArgumentError as error:
+        raise UsageError(" ".join(str(error).split())) from error
+    fold = None if made.fold == "all" else made.fold
+    if fold is not None and not fold.isdecimal():
+        raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
+    files = [str(path) for path in made.config or []]
+    output = made.output or Path("runs", Path(files[-1]).stem if files else made.data.corpus)
+    kept = Namespace({k: v for k, v in found.items() if k.split(".")[0] in _TREE})
+    text = parser.dump(kept, skip_validation=True)
+    return Config(
+        data=made.data,
+        model=made.model,
+        stages=made.stages,
+        protocol=made.protocol,
+        logger=made.logger,
+        trainer=dict(vars(made.trainer)),
+        output=output,
+        fold=None if fold is None else int(fold),
+        tree=yaml.safe_load(text),
+        text=text,
+    )
+
+
+_TREE = ("data", "model", "stages", "protocol", "logger", "trainer")
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of a nested config."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def differing(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """The dotted keys in which two configs differ, those left out that change no number."""
+    a, b = flatten(ours), flatten(theirs)
+    return sorted(
+        key for key in a.keys() | b.keys() if a.get(key) != b.get(key) and not key.startswith(_FREE)
+    )
+
+
+def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) -> int:
+    """Run a command's body and turn what it raises into one line and an exit status.
+
+    Returns:
+        0 done; 1 the work failed; 2 the command line, config or data root is wrong; 130
+        interrupted.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        command()
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        wrong = isinstance(error, (UsageError, ValueError, FileNotFoundError))
+        name = "" if wrong or isinstance(error, RuntimeError) else f"{type(error).__name__}: "
+        print(f"error: {name}{error}", file=sys.stderr)
+        return 2 if wrong else 1
+    return 0
+
+
+def bar(console: Console) -> Progress:
+    """A progress bar with counts, time spent and time left."""
+    return Progress(
+        TextColumn("{task.description:>18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

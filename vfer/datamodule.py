@@ -1,0 +1,249 @@
+"""The LightningDataModule of one stage of one fold: batches by step, and clips for evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vfer.config import DataConfig, StageConfig
+from vfer.corpora import Clip, Corpus
+from vfer.segments import segment_frames, windows
+from vfer.store import CropStore
+from vfer.transforms import SegmentBatch, StreamInputs, flow_key, stream_inputs
+
+STAGES = ("spatial", "temporal", "vlan")
+"""The stages of training, in their order."""
+
+
+def random_stream(seed: int, fold: int, stage: str, *what: int) -> np.random.Generator:
+    """The random numbers of one purpose in one stage of one fold.
+
+    Everything random in a training step n is drawn from a stream of (seed, fold, stage, n), so
+    that a step does not depend on those before it having been run in this process.
+    """
+    return np.random.default_rng([seed, fold, STAGES.index(stage), *what])
+
+
+@dataclass(frozen=True)
+class Part:
+    """One side of a fold: clips that are usable, and their segments.
+
+    Attributes:
+        clips: The clips.
+        index: Each clip's index in the corpus.
+        starts: The start frames of each clip's segments.
+    """
+
+    clips: tuple[Clip, ...]
+    index: tuple[int, ...]
+    starts: tuple[NDArray[np.int64], ...]
+
+
+def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: DataConfig) -> Part:
+    """The usable clips of some subjects, and their segments by the config's window rule."""
+    numbers = {clip.name: i for i, clip in enumerate(corpus.clips)}
+    clips = tuple(clip for clip in store.usable(corpus) if clip.subject in subjects)
+    rule = {"per_clip": config.windows.per_clip, "stride": config.windows.stride}
+    starts = tuple(
+        windows(store.entry(clip.name).frames, config.segment_length, **rule) for clip in clips
+    )
+    return Part(clips, tuple(numbers[clip.name] for clip in clips), starts)
+
+
+class Frames:
+    """Reads frames and cached flow of clips: the one place that knows where they live."""
+
+    def __init__(self, store: CropStore, config: DataConfig) -> None:
+        self.store = store
+        self.length = config.segment_length
+        self.key = flow_key(config.flow) if config.flow.cache else None
+
+    def segment(self, clip: str, start: int) -> NDArray[np.int64]:
+        """Frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
+        return segment_frames(self.store.entry(clip).frames, self.length, start)
+
+    def read(
+        self, clip: str, frames: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
+        """Crops and flow of runs of neighbouring frames.
+
+        Args:
+            clip: The clip's name.
+            frames: ``(…, n)`` frame indices; each run steps by one, or repeats a frame.
+
+        Returns:
+            Crops ``(…, n, 150, 110, 3)``, and the flow between neighbours ``(…, n−1, 2, 150,
+            110)``, 0 where a frame is repeated; None if flow is not cached.
+        """
+        crops = self.store.crops(clip)[frames]
+        if self.key is None:
+            return crops, None
+        first, second = frames[..., :-1], frames[..., 1:]
+        flow = np.zeros((*first.shape, 2, *crops.shape[-3:-1]), np.float16)
+        moves = first != second
+        if moves.any():
+            flow[moves] = self.store.flow(clip, self.key)[first[moves]]
+        return crops, flow
+
+
+class StepDataset(Dataset[SegmentBatch]):
+    """Item n is the batch of training step n, a pure function of (seed, fold, stage, n).
+
+    Samples are dealt from one random order of all samples after the other. In ``vlan`` a sample
+    is a segment; in ``spatial`` and ``temporal`` a frame of a segment with the next one, which
+    together make one image of either stream.
+    """
+
+    def __init__(
+        self, part: Part, frames: Frames, classes: Sequence[str], config: StageConfig, stage: str,
+        seed: int, fold: int,
+    ) -> None:  # fmt: skip
+        self.part, self.frames, self.config = part, frames, config
+        self.stage, self.seed, self.fold = stage, seed, fold
+        self.labels = [classes.index(clip.emotion) for clip in part.clips]
+        self.segments = [(i, s) for i, starts in enumerate(part.starts) for s in starts.tolist()]
+        self.images = 1 if stage == "vlan" else frames.length - 1
+
+    def __len__(self) -> int:
+        return self.config.iterations
+
+    def samples(self, step: int) -> NDArray[np.int64]:
+        """The samples of a step, ``(batch_size,)``: segment × images + image."""
+        count = len(self.segments) * self.images
+        places = np.arange(step * self.config.batch_size, (step + 1) * self.config.batch_size)
+        orders = {
+            epoch: random_stream(self.seed, self.fold, self.stage, 0, epoch).permutation(count)
+            for epoch in np.unique(places // count).tolist()
+        }
+        return np.array([orders[p // count][p % count] for p in places.tolist()], dtype=np.int64)
+
+    def __getitem__(self, step: int) -> SegmentBatch:
+        crops, flows, clips, starts = [], [], [], []
+        for sample in self.samples(step).tolist():
+            clip, start = self.segments[sample // self.images]
+            name = self.part.clips[clip].name
+            indices = self.frames.segment(name, start)
+            if self.images > 1:
+                image = sample % self.images
+                indices = indices[image : image + 2]
+            crop, flow = self.frames.read(name, indices)
+            crops.append(torch.from_numpy(crop))
+            flows.append(None if flow is None else torch.from_numpy(flow))
+            clips.append(clip)
+            starts.append(start)
+        return SegmentBatch(
+            torch.stack(crops),
+            torch.stack([f for f in flows if f is not None]) if flows[0] is not None else None,
+            torch.tensor([self.labels[clip] for clip in clips]),
+            torch.tensor([self.part.index[clip] for clip in clips]),
+            torch.tensor(starts),
+            self._augment(step, len(clips)),
+        )
+
+    def _augment(self, step: int, count: int) -> Tensor | None:
+        config = self.config.augmentation
+        if not config.flip and not config.shift:
+            return None
+        rng = random_stream(self.seed, self.fold, self.stage, 1, step)
+        flip = rng.integers(0, 2, count) * config.flip
+        shift = rng.integers(-config.shift, config.shift + 1, (count, 2))
+        return torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64))
+
+
+class ClipBatch(NamedTuple):
+    """One clip for evaluation: each pair of neighbouring frames once, and who uses it.
+
+    Attributes:
+        pairs: The pairs as segments of two frames, ``B`` = pairs.
+        segments: ``(S, L−1)`` int64, the pairs that make up each segment.
+        clip: Index of the clip in its part.
+    """
+
+    pairs: SegmentBatch
+    segments: Tensor
+    clip: int
+
+
+class ClipDataset(Dataset[ClipBatch]):
+    """Item i is clip i of a part, all its segments. Segments overlap; no pair is read twice."""
+
+    def __init__(self, part: Part, frames: Frames, classes: Sequence[str]) -> None:
+        self.part, self.frames, self.classes = part, frames, classes
+
+    def __len__(self) -> int:
+        return len(self.part.clips)
+
+    def __getitem__(self, i: int) -> ClipBatch:
+        clip = self.part.clips[i]
+        indices = np.stack(
+            [self.frames.segment(clip.name, s) for s in self.part.starts[i].tolist()]
+        )
+        runs = np.stack([indices[:, :-1], indices[:, 1:]], axis=-1)  # (S, L−1, 2)
+        pairs, segments = np.unique(runs.reshape(-1, 2), axis=0, return_inverse=True)
+        crops, flow = self.frames.read(clip.name, pairs)
+        label = torch.full((len(pairs),), self.classes.index(clip.emotion))
+        batch = SegmentBatch(
+            torch.from_numpy(crops),
+            None if flow is None else torch.from_numpy(flow),
+            label,
+            torch.full_like(label, self.part.index[i]),
+            torch.from_numpy(pairs[:, 0].copy()),
+        )
+        return ClipBatch(batch, torch.from_numpy(segments.reshape(runs.shape[:2])), i)
+
+
+class Transform:
+    """``stream_inputs`` with the settings of one stage."""
+
+    def __init__(self, stage: str, input_size: int, data: DataConfig) -> None:
+        self.streams = ("spatial", "temporal") if stage == "vlan" else (stage,)
+        self.size, self.flow = input_size, data.flow
+
+    def __call__(self, batch: SegmentBatch) -> StreamInputs:
+        """The images of the stage's streams."""
+        return stream_inputs(batch, self.streams, self.size, self.flow)
+
+
+class StageData(pl.LightningDataModule):
+    """Training batches of one stage of one fold; nothing of the test group is in reach here.
+
+    Args:
+        train: The fold's training part.
+        frames: Where frames live.
+        classes: The class names.
+        data: The data config.
+        settings: The stage's config.
+        transform: What happens to a batch on the device.
+        stage: ``spatial``, ``temporal`` or ``vlan``.
+        seed: Of the run.
+        fold: The fold's number.
+    """
+
+    def __init__(
+        self, train: Part, frames: Frames, classes: Sequence[str], data: DataConfig,
+        settings: StageConfig, transform: Transform, stage: str, seed: int, fold: int,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.steps = StepDataset(train, frames, classes, settings, stage, seed, fold)
+        self.transform = transform
+        self.loaders = data.loaders
+
+    def train_dataloader(self) -> "DataLoader[SegmentBatch]":
+        """Steps 0, 1, 2 …, one batch each."""
+        return DataLoader(
+            self.steps,
+            batch_size=None,
+            num_workers=self.loaders,
+            multiprocessing_context="spawn" if self.loaders else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def on_after_batch_transfer(self, batch: SegmentBatch, dataloader_idx: int) -> StreamInputs:
+        """Augment, compute flow and make the networks' images, on the device."""
+        return self.transform(batch)

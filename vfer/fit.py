@@ -1,0 +1,308 @@
+"""``python -m vfer.fit``: prepare, train the three stages on each fold, score, write the bundle.
+
+Interrupted and run again with the same output, it goes on with the fold and stage it had reached.
+"""
+
+import platform
+import secrets
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from vfer import bundle, figures
+from vfer.cli import Config, UsageError, differing, flatten, parse, run_command
+from vfer.corpora import Corpus
+from vfer.datamodule import STAGES
+from vfer.experiment import Fold, Run, split
+from vfer.files import atomic_write, key_of, read_json, sha256, write_json
+from vfer.folds import Groups, explicit, losgo
+from vfer.networks.alexnet import AlexNetStream, load_weights
+from vfer.prepare import fill, lock, open_corpus, report
+from vfer.scoring import tally
+from vfer.stages import Stage, train_stage
+from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
+from vfer.tracking import Tracker
+
+_PACKAGES = (
+    "vfer", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "numpy",
+    "facenet-pytorch", "decord", "av", "wandb",
+)  # fmt: skip
+
+
+def groups_of(corpus: Corpus, config: Config) -> Groups:
+    """The subject groups that a config asks for.
+
+    Raises:
+        ValueError: If they do not fit the corpus.
+    """
+    folds = config.protocol.folds
+    if folds.subjects is not None:
+        return explicit(corpus.clips, folds.subjects)
+    count = folds.groups
+    if count == "subjects":
+        count = len({c.subject for c in corpus.clips if c.excluded is None})
+    return losgo(corpus.clips, count, folds.seed)
+
+
+def claim(output: Path, config: Config) -> None:
+    """Take an output folder for this config, or go on in it.
+
+    Raises:
+        UsageError: If another config has been run there; names the keys that differ.
+    """
+    record = output / "config.yaml"
+    if record.is_file():
+        keys = differing(config.tree, yaml.safe_load(record.read_text(encoding="utf-8")))
+        if keys:
+            raise UsageError(
+                f"{output} holds a run with another config; differing keys: {', '.join(keys)}. "
+                "Choose another folder with --output DIR, or remove this one"
+            )
+    elif any(not path.name.startswith(".") for path in output.glob("*")):
+        raise UsageError(
+            f"{output} is not empty and holds no run; choose another folder with --output DIR"
+        )
+    atomic_write(record, config.text)
+
+
+def _commit() -> str | None:
+    """The git commit of the code, with ``+`` where files differ from it; None outside git."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", str(here)) else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def write_environment(run: Run) -> str:
+    """Write ``environment.json``, and give the name that the bundle's W&B runs share."""
+    config, path = run.config, run.config.output / "environment.json"
+    group = read_json(path)["group"] if path.is_file() else None
+    group = group or f"{config.output.name}-{secrets.token_hex(3)}"
+    entries = [run.store.entry(c.name) for c in run.corpus.clips if c.excluded is None]
+    cuda = torch.cuda.is_available()
+    write_json(
+        path,
+        {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "packages": {name: _version(name) for name in _PACKAGES},
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
+            "threads": torch.get_num_threads(),
+            "commit": _commit(),
+            "seed": config.protocol.seed,
+            "decoder": dict(Counter(e.decoder for e in entries if e.decoder)),
+            "group": group,
+            "store": run.store.directory.name,
+            "corpus": {
+                "name": run.corpus.name,
+                "classes": list(run.corpus.classes),
+                "clips": len(run.corpus.clips),
+                "fingerprint": run.store.fingerprint(run.corpus),
+            },
+        },
+    )
+    return group
+
+
+def run_key(run: Run) -> str:
+    """A key of what all folds of a bundle must share."""
+    free = differing(run.config.tree, {})  # every key that may change a number
+    tree = flatten(run.config.tree)
+    return key_of([{k: tree[k] for k in free}, run.weights_key, run.store.fingerprint(run.corpus)])
+
+
+def fold_tables(run: Run, fold: Fold, stages: dict[str, Stage]) -> Tables:
+    """What a fold has to say of each clip of its group, by the whole model and by each stream."""
+    number, last = fold.number, stages[STAGES[-1]]
+    at = {clip.name: i for i, clip in enumerate(fold.test.clips)}
+
+    def mean(found: np.ndarray) -> tuple[float, ...]:
+        return tuple(found.mean(axis=0).tolist())
+
+    clips, streams = [], []
+    for clip in run.corpus.clips:
+        if clip.excluded is not None or clip.subject not in run.groups[number]:
+            continue
+        who = (clip.subject, clip.name, clip.emotion)
+        i, entry = at.get(clip.name), run.store.entry(clip.name)
+        if i is None:
+            clips.append(ClipResult(number, *who, entry.status, entry.reason, None, 0))
+        else:
+            found = last.test[i]
+            clips.append(ClipResult(number, *who, "scored", "", mean(found), len(found)))
+        for stream in STREAMS:
+            scores = None if i is None else mean(stages[stream].test[i])
+            status = entry.status if i is None else "scored"
+            streams.append(StreamResult(number, stream, *who, status, scores))
+    segments = [
+        SegmentResult(number, clip.subject, clip.name, clip.emotion, start, tuple(row.tolist()))
+        for clip, starts, found in zip(fold.test.clips, fold.test.starts, last.test, strict=True)
+        for start, row in zip(starts.tolist(), found, strict=True)
+    ]
+    curves = [point for stage in STAGES for point in stages[stage].curves]
+    return Tables(tuple(clips), tuple(segments), tuple(streams), tuple(curves))
+
+
+def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
+    """Train the stages of one fold, test its group, and write its part of the bundle."""
+    output = run.config.output
+    key = run_key(run)
+    if bundle.is_complete(output, number, key):
+        console.print(f"fold {number}: done before")
+        return
+    fold = split(run, number)
+    directory = bundle.fold_directory(output, number)
+    experiment = tracker.start(f"fold-{number}")
+    stages: dict[str, Stage] = {}
+    for stage in STAGES:
+        console.print(
+            f"fold {number} of {len(run.groups)} · {stage} · {len(fold.train.clips)} clips to "
+            f"train on, {len(fold.test.clips)} to test"
+        )
+        loggers = tracker.stage_logger(experiment, stage)
+        stages[stage] = train_stage(run, fold, stage, stages, directory / stage, loggers)
+    tables = fold_tables(run, fold, stages)
+    bundle.write_fold(
+        output, number, tables, subjects=run.groups[number], classes=run.corpus.classes, key=key
+    )
+    counts = tally(tables.clips, run.corpus.classes)
+    summary = {"accuracy": float(counts.accuracy()), "uar": float(counts.uar())}
+    console.print(f"fold {number}: accuracy {summary['accuracy']:.1%}, UAR {summary['uar']:.1%}")
+    tracker.finish(experiment, summary)
+
+
+def finish(run: Run, tracker: Tracker, console: Console) -> None:
+    """Assemble the bundle from its folds, draw its figures, and show the summary."""
+    config, output = run.config, run.config.output
+    excluded = [
+        ClipResult(None, c.subject, c.name, c.emotion, "excluded", c.excluded, None, 0)
+        for c in run.corpus.clips
+        if c.excluded is not None
+    ]
+    results = bundle.assemble(
+        output,
+        corpus=run.corpus.name,
+        classes=run.corpus.classes,
+        protocol="losgo",
+        selection=config.protocol.selection,
+        seeds=[config.protocol.seed],
+        excluded=excluded,
+    )
+    curves = read_tables(output, run.corpus.classes).curves
+    figures.draw(output / "figures", results, curves, run.corpus, run.store, config.data.flow)
+    bundle.seal(output)
+    experiment = tracker.start("losgo")
+    figures_of = {f"losgo/{name}": results[name]["mean"] for name in ("accuracy", "uar")}
+    tracker.finish(experiment, figures_of)
+    show(results, output, console)
+
+
+def show(results: dict[str, Any], output: Path, console: Console) -> None:
+    """The summary: the protocol's figures, the streams beside the model, and where files are."""
+    table = Table(title=f"LOSGO on {results['corpus']}, {results['protocol']['groups']} folds")
+    for column in ("", "accuracy", "UAR"):
+        table.add_column(column, justify="left" if not column else "right")
+
+    def percent(value: float) -> str:
+        return f"{100 * value:.1f}"
+
+    both = (results["accuracy"], results["uar"])
+    table.add_row("mean ± std over folds, %", *(
+        f"{percent(m['mean'])} ± {percent(m['std'])}" for m in both
+    ))  # fmt: skip
+    table.add_row("pooled, % (95 % interval over subjects)", *(
+        f"{percent(m['pooled'])} ({percent(m['ci95'][0])}–{percent(m['ci95'][1])})" for m in both
+    ))  # fmt: skip
+    for stream, name in (("spatial", "stage 1 alone"), ("temporal", "stage 2 alone")):
+        scores = results["streams"][stream]
+        table.add_row(
+            f"{name}: {stream}, pooled, %", percent(scores["accuracy"]), percent(scores["uar"])
+        )
+    classes = len(results["classes"])
+    table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
+    table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
+    console.print(table)
+    recall = Table(title="recall of each class, pooled, %")
+    for name in results["recall"]:
+        recall.add_column(name, justify="right")
+    recall.add_row(*("–" if r is None else percent(r) for r in results["recall"].values()))
+    console.print(recall)
+    coverage = results["coverage"]
+    console.print(
+        f"{coverage['clips']} clips: {coverage['scored']} scored, {coverage['no_face']} without a "
+        f"face and {coverage['unreadable']} unreadable (both count as wrong), "
+        f"{coverage['excluded']} excluded"
+    )
+    console.print(f"result bundle: {output}  (results.json, predictions.csv, figures/ …)")
+
+
+def open_run(config: Config, console: Console) -> Run:
+    """Check everything that can be checked before the work, then prepare what is missing."""
+    source = config.model.weights
+    weights = None if source is None else load_weights(source)
+    if weights is not None:  # built once and thrown away: weights that do not fit are refused now
+        AlexNetStream(config.model.width, config.model.insert_after, weights=weights)
+    local = source is not None and Path(source).is_file()
+    weights_key = sha256(Path(str(source))) if local else source or ""
+    corpus = open_corpus(config.data, console)
+    groups = groups_of(corpus, config)
+    if config.fold is not None and not config.fold < len(groups):
+        raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
+    store = fill(corpus, config.data, console)
+    report(corpus, store, console)
+    return Run(config, corpus, store, groups, weights, weights_key)
+
+
+def fit(config: Config, console: Console) -> None:
+    """The whole command, from the corpus to the bundle."""
+    output = config.output
+    with lock(output, "the run folder"):
+        claim(output, config)
+        run = open_run(config, console)
+        try:
+            tracker = Tracker(config.logger, output, write_environment(run), config.tree)
+            bundle.write_folds(output / "folds.json", run.groups)
+            numbers = range(len(run.groups)) if config.fold is None else [config.fold]
+            for number in numbers:
+                run_fold(run, number, tracker, console)
+            waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
+            if waiting:
+                console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
+            else:
+                finish(run, tracker, console)
+        except ValueError as error:  # not the user's any more: exit status 1
+            raise RuntimeError(str(error)) from error
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    arguments = None if argv is None else list(argv)
+    return run_command(lambda: fit(parse("vfer.fit", arguments), Console()), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

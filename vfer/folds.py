@@ -1,0 +1,73 @@
+"""Leave-one-subject-group-out (LOSGO) cross-validation: who is tested with whom."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from vfer.corpora import Clip
+
+Groups = tuple[frozenset[str], ...]
+
+
+def losgo(clips: Iterable[Clip], groups: int = 5, seed: int = 0) -> Groups:
+    """Split the subjects into groups of about equal clip counts (section 4.2: five groups).
+
+    Subjects are dealt, those with most clips first and ties in seeded random order, to the group
+    with fewest clips so far. The result depends on the set of clips and the seed, not on the
+    order of the clips; excluded clips do not count, and a subject with no other is in no group.
+
+    Args:
+        clips: The corpus's clips.
+        groups: How many groups, at least 2; as many as subjects is leave-one-subject-out.
+        seed: Which of the equally balanced splits.
+
+    Returns:
+        Disjoint, non-empty groups of subjects; fold k tests group k and trains on the others.
+
+    Raises:
+        ValueError: If there are fewer than two groups, or more than subjects.
+    """
+    counts = Counter(clip.subject for clip in clips if clip.excluded is None)
+    if not 2 <= groups <= len(counts):
+        raise ValueError(
+            f"{groups} groups of {len(counts)} subjects: the number of groups must be between 2 "
+            "and the number of subjects (set protocol.folds.groups)"
+        )
+    names = sorted(counts)
+    order = np.random.default_rng(seed).permutation(len(names))
+    dealt: list[set[str]] = [set() for _ in range(groups)]
+    load = [0] * groups
+    for name in sorted((names[i] for i in order), key=lambda s: -counts[s]):
+        # Fewest subjects breaks a tie, so that no group stays empty when counts are very unequal.
+        k = min(range(groups), key=lambda g: (load[g], len(dealt[g]), g))
+        dealt[k].add(name)
+        load[k] += counts[name]
+    return tuple(frozenset(group) for group in dealt)
+
+
+def explicit(clips: Iterable[Clip], subjects: Sequence[Sequence[str]]) -> Groups:
+    """Check groups given by hand, such as published ones, against the corpus.
+
+    Args:
+        clips: The corpus's clips; excluded ones do not count.
+        subjects: The subjects of each group.
+
+    Returns:
+        The groups.
+
+    Raises:
+        ValueError: If a subject is in two groups, in none, or not in the corpus.
+    """
+    present = {clip.subject for clip in clips if clip.excluded is None}
+    seen = Counter(str(name) for group in subjects for name in group)
+    for what, names in (
+        ("in more than one group", {name for name, count in seen.items() if count > 1}),
+        ("not in the corpus", set(seen) - present),
+        ("in no group", present - set(seen)),
+    ):
+        if names:
+            raise ValueError(f"protocol.folds.subjects: {', '.join(sorted(names))} {what}")
+    if len(subjects) < 2 or not all(subjects):
+        raise ValueError("protocol.folds.subjects: give at least two groups, none of them empty")
+    return tuple(frozenset(str(name) for name in group) for group in subjects)

@@ -1,0 +1,1 @@
+"""The networks of the paper; nothing here knows Lightning."""

@@ -1,0 +1,67 @@
+"""EmotionalVlan, the paper's trainable aggregation layer (section 3.1, Eq. 1)."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+Pool = Literal["sum", "frame", "stream"]
+"""How features are aggregated; see ``EmotionalVlan``."""
+
+
+class EmotionalVlan(nn.Module):
+    """Aggregate the features of all frames and streams of a segment: Eq. 1 of the paper.
+
+    V[k] = Σᵢ e^{a_k} (x_{s,i} + x_{t,i}), k = 1 … features, with aₖ trainable and starting at 0.
+    Eq. 1 and Algorithm 1 sum over frames and streams (``sum``). The text also states
+    V[k] ∈ R^{4096×15}, which keeps frames apart (``frame``), and 122 880 components, which keeps
+    frames and streams apart (``stream``).
+
+    Args:
+        features: Components of one feature vector, 4096 in the paper.
+        frames: Frames that have features, L − 1, at least 1.
+        streams: 2 (spatial and temporal) or 1.
+        pool: ``sum``, ``frame`` or ``stream``.
+
+    Raises:
+        ValueError: If a size or ``pool`` is not legal.
+    """
+
+    def __init__(self, features: int, frames: int, streams: int = 2, pool: Pool = "sum") -> None:
+        super().__init__()
+        if pool not in get_args(Pool):
+            raise ValueError(f"pool is {pool!r}; it must be one of {', '.join(get_args(Pool))}")
+        if features < 1 or frames < 1 or streams not in (1, 2):
+            raise ValueError(
+                f"features={features}, frames={frames}, streams={streams}: the first two must be "
+                "at least 1, streams 1 or 2"
+            )
+        self.shape = (streams, frames, features)
+        self.pool = pool
+        self.a = nn.Parameter(torch.zeros(features))
+
+    @property
+    def out_features(self) -> int:
+        """Components of V: features, × frames under ``frame``, × streams too under ``stream``."""
+        streams, frames, features = self.shape
+        return features * {"sum": 1, "frame": frames, "stream": frames * streams}[self.pool]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Aggregate.
+
+        Args:
+            x: ``(B, streams, frames, features)``, features after ReLU.
+
+        Returns:
+            ``(B, out_features)`` in x's dtype.
+
+        Raises:
+            ValueError: If x has another shape.
+        """
+        if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, *{self.shape})")
+        if self.pool == "sum":
+            x = x.sum(dim=(1, 2))  # (B, features)
+        elif self.pool == "frame":
+            x = x.sum(dim=1)  # (B, frames, features)
+        return (x * self.a.exp().to(x.dtype)).flatten(1)

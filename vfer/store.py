@@ -1,0 +1,178 @@
+"""The crop store: the face crops of every frame of every clip, on disk, one entry a clip.
+
+An entry is ``crops/<id>.npy``, uint8 ``(T, 150, 110, 3)``, and its record ``clips/<id>.json``,
+written after it: a record means that the entry is whole. A clip that cannot be used has a record
+with the reason, and no crops. Optical flow of neighbouring frames is kept beside the crops,
+``flow-<key>/<id>.npy``, float16 ``(T−1, 2, 150, 110)`` in pixels a frame. Arrays are read as
+memory maps, so what is not needed stays on disk.
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256 as hash_bytes
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vfer.corpora import Clip, Corpus
+from vfer.faces import HEIGHT, WIDTH, FaceConfig
+from vfer.files import atomic_write, key_of, read_json, write_json
+
+T = TypeVar("T", bound=np.generic)
+
+FORMAT = 1
+"""Raised whenever the code changes what pixels the same settings give."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What preparation made of one clip.
+
+    Attributes:
+        clip: The clip's name.
+        status: ``ok``, ``no_face`` or ``unreadable``.
+        reason: Why it is not usable; empty where it is.
+        source: SHA-256 of the video file.
+        decoder: ``decord`` or ``pyav``; empty if unreadable.
+        frames: Frames decoded.
+        promised: Frames the container's header promises, 0 where it says nothing.
+        fps: Frames a second.
+        sampled: Frames on which detection ran.
+        detected: Frames on which the face was found.
+        confidence: Mean detection probability, 0…1.
+        eye_distance: Median distance of the eyes in the video, pixels.
+        crops: SHA-256 of the crop array's file; empty where there is none.
+    """
+
+    clip: str
+    status: Literal["ok", "no_face", "unreadable"]
+    reason: str = ""
+    source: str = ""
+    decoder: str = ""
+    frames: int = 0
+    promised: int = 0
+    fps: float = 0.0
+    sampled: int = 0
+    detected: int = 0
+    confidence: float = 0.0
+    eye_distance: float = 0.0
+    crops: str = ""
+
+
+def store_key(config: FaceConfig) -> str:
+    """A key of everything that changes a pixel of the crops, beside the video itself."""
+    return key_of({"format": FORMAT, "crop": [HEIGHT, WIDTH], "faces": asdict(config)})
+
+
+def entry_id(clip: str) -> str:
+    """A clip's name as a file name: readable, and different for different clips."""
+    readable = "".join(c if c.isalnum() or c in "-_" else "_" for c in clip)
+    return f"{readable[-80:]}-{hash_bytes(clip.encode()).hexdigest()[:8]}"
+
+
+def array_bytes(array: NDArray[np.generic]) -> bytes:
+    """The bytes of an ``.npy`` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+class CropStore:
+    """A crop store of one corpus under one set of preparation settings.
+
+    Args:
+        directory: Where it is, or is to be.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._entries: dict[str, Entry] = {}
+
+    def entry(self, clip: str) -> Entry:
+        """The record of a clip.
+
+        Raises:
+            KeyError: If the clip has not been prepared.
+        """
+        if clip not in self._entries:
+            path = self.directory / "clips" / f"{entry_id(clip)}.json"
+            if not path.is_file():
+                raise KeyError(f"{clip} is not in the store {self.directory}")
+            self._entries[clip] = Entry(**read_json(path))
+        return self._entries[clip]
+
+    def missing(self, clips: Iterable[Clip]) -> list[Clip]:
+        """The clips that have no entry yet; excluded ones need none."""
+        return [
+            clip
+            for clip in clips
+            if clip.excluded is None
+            and not (self.directory / "clips" / f"{entry_id(clip.name)}.json").is_file()
+        ]
+
+    def usable(self, corpus: Corpus) -> Iterator[Clip]:
+        """The corpus's clips that take part and have crops."""
+        for clip in corpus.clips:
+            if clip.excluded is None and self.entry(clip.name).status == "ok":
+                yield clip
+
+    def add(self, entry: Entry, crops: NDArray[np.uint8] | None) -> None:
+        """Write an entry: the crops first, then the record that says they are whole."""
+        for folder in ("crops", "clips"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        name = entry_id(entry.clip)
+        record = asdict(entry)
+        if crops is not None:
+            data = array_bytes(crops)
+            atomic_write(self.directory / "crops" / f"{name}.npy", data)
+            record["crops"] = hash_bytes(data).hexdigest()
+        write_json(self.directory / "clips" / f"{name}.json", record)
+
+    def crops(self, clip: str) -> NDArray[np.uint8]:
+        """The crops of a usable clip, a read-only memory map ``(T, 150, 110, 3)`` uint8.
+
+        Raises:
+            ValueError: If the file is not what its record says.
+        """
+        entry = self.entry(clip)
+        shape = (entry.frames, HEIGHT, WIDTH, 3)
+        return self._map(self.directory / "crops" / f"{entry_id(clip)}.npy", shape, np.uint8)
+
+    def flow_path(self, clip: str, key: str) -> Path:
+        """Where the flow of a clip under the flow settings ``key`` is kept."""
+        return self.directory / f"flow-{key}" / f"{entry_id(clip)}.npy"
+
+    def flow(self, clip: str, key: str) -> NDArray[np.float16]:
+        """The flow between neighbouring frames, ``(T−1, 2, 150, 110)`` float16, px a frame.
+
+        Raises:
+            ValueError: If the file is not what the clip's record says.
+        """
+        shape = (self.entry(clip).frames - 1, 2, HEIGHT, WIDTH)
+        return self._map(self.flow_path(clip, key), shape, np.float16)
+
+    def _map(self, path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
+        try:
+            array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+        if array.shape != shape or array.dtype != kind:
+            raise ValueError(
+                f"{path} holds {array.dtype} {array.shape}, its record says {shape}; {_REMEDY}"
+            )
+        return array
+
+    def fingerprint(self, corpus: Corpus) -> str:
+        """A key of the corpus as prepared: names, subjects, labels, sources of all clips."""
+        return key_of(
+            [
+                [c.name, c.subject, c.emotion, "" if c.excluded else self.entry(c.name).source]
+                for c in corpus.clips
+            ]
+        )
+
+
+_REMEDY = "remove the store's folder and prepare again"

@@ -1,0 +1,323 @@
+"""Score a result bundle's predictions again and check its files: ``python -m vfer.verify DIR``.
+
+Reads JSON and CSV only; nothing from the bundle is executed or unpickled. Exit status: 0 everything
+agrees, 1 something differs, 2 the folder is no bundle.
+"""
+
+import argparse
+import math
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from vfer.bundle import read_folds
+from vfer.files import read_json, sha256
+from vfer.scoring import SCHEMA, SELECTIONS, results
+from vfer.tables import (
+    PREDICTIONS,
+    SEGMENTS,
+    STREAM_SCORES,
+    TABLES,
+    Tables,
+    first_largest,
+    flaw,
+    read_table,
+    read_tables,
+)
+
+REQUIRED = ("results.json", "folds.json", "environment.json", "files.json", *TABLES)
+TOLERANCE = 1e-12
+"""Between a printed number and the recomputed one: the order of additions, nothing else."""
+MEAN_TOLERANCE = 1e-9
+"""Between a clip's probabilities and the mean over its segments."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that does not agree: where, what is there, and what it should be."""
+
+    file: str
+    key: str
+    found: object
+    recomputed: object
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}: found {self.found}, recomputed {self.recomputed}"
+
+
+def verify(directory: Path) -> list[Difference]:
+    """Everything in the bundle that does not agree with the rest of it; empty where all does.
+
+    Raises:
+        FileNotFoundError: The folder is no bundle; the message says what is missing.
+    """
+    if not directory.is_dir():
+        raise FileNotFoundError(f"{directory} is not a folder")
+    missing = [name for name in REQUIRED if not (directory / name).is_file()]
+    if missing:
+        seeds = sorted(path.name for path in directory.glob("seed-*") if path.is_dir())
+        remedy = f"; it holds the bundles {', '.join(seeds)}: name one of them" if seeds else ""
+        raise FileNotFoundError(f"{directory} is no result bundle: no {', '.join(missing)}{remedy}")
+    return [*_files(directory), *_contents(directory)]
+
+
+def _files(directory: Path) -> Iterator[Difference]:
+    """The hashes of ``files.json``; a path that leads out of the folder is not even opened."""
+    try:
+        listed = read_json(directory / "files.json")
+    except ValueError as error:
+        yield Difference("files.json", "(whole file)", error, "JSON")
+        return
+    if not isinstance(listed, dict):
+        yield Difference("files.json", "(whole file)", type(listed).__name__, "an object")
+        return
+    for name in REQUIRED:
+        if name != "files.json" and name not in listed:
+            yield Difference("files.json", name, "not listed", "a SHA-256")
+    root = directory.resolve()
+    for name, digest in listed.items():
+        path = directory / name
+        outside = (
+            "\0" in name
+            or PurePosixPath(name).is_absolute()
+            or PureWindowsPath(name).anchor
+            or ".." in PurePosixPath(name).parts
+            or ".." in PureWindowsPath(name).parts
+            or not path.resolve().is_relative_to(root)
+        )
+        if outside:
+            yield Difference("files.json", name, "a path out of the bundle", "a path inside it")
+        elif not path.is_file():
+            yield Difference("files.json", name, digest, "missing")
+        elif (actual := sha256(path)) != digest:
+            yield Difference("files.json", name, digest, actual)
+
+
+def _contents(directory: Path) -> Iterator[Difference]:
+    """Tables against each other and against ``results.json``."""
+    found: Any = None
+    try:
+        found = read_json(directory / "results.json")
+        wrong = list(_header(found))
+        yield from wrong
+        if wrong:
+            return
+        classes = found["classes"]
+        folds = read_folds(directory / "folds.json")
+        tables = read_tables(directory, classes)
+        corpus = read_json(directory / "environment.json")["corpus"]
+        name, count = corpus["name"], corpus["clips"]
+    except (KeyError, TypeError) as error:
+        yield Difference("environment.json", "corpus", error, "name and clips")
+        return
+    except ValueError as error:
+        yield Difference(str(directory), "(cannot be read)", error, "a well-formed file")
+        return
+    if found["corpus"] != name:
+        yield Difference("environment.json", "corpus.name", name, found["corpus"])
+    if count != len(tables.clips):
+        yield Difference("environment.json", "corpus.clips", count, len(tables.clips))
+    yield from _groups(tables, folds)
+    yield from _predictions(directory, classes)
+    yield from _probabilities(tables)
+    yield from _segments(tables)
+    yield from _same_clip(tables)
+    try:
+        expected = results(
+            tables,
+            corpus=found["corpus"],
+            classes=classes,
+            protocol=found["protocol"]["name"],
+            folds=folds,
+            selection=found["selection"],
+            seeds=found["seeds"],
+        )
+    except ValueError as error:
+        yield Difference("results.json", "(all)", "numbers", f"cannot be recomputed: {error}")
+        return
+    yield from _compare("", found, expected)
+
+
+def _header(found: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON value
+    """The keys of ``results.json`` that are not computed."""
+
+    def strings(value: object) -> bool:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+    if not isinstance(found, dict):
+        yield Difference("results.json", "(whole file)", type(found).__name__, "an object")
+        return
+    classes: Any = found.get("classes")
+    protocol, seeds = found.get("protocol"), found.get("seeds")
+    checks = (
+        ("schema", found.get("schema") == SCHEMA, SCHEMA),
+        ("corpus", isinstance(found.get("corpus"), str), "a string"),
+        (
+            "classes",
+            strings(classes) and 0 < len(set(classes)) == len(classes),
+            "a list of different names",
+        ),
+        (
+            "protocol",
+            isinstance(protocol, dict) and isinstance(protocol.get("name"), str),
+            "name and groups",
+        ),
+        ("selection", found.get("selection") in SELECTIONS, " or ".join(SELECTIONS)),
+        (
+            "seeds",
+            isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds),
+            "a list of integers",
+        ),
+    )
+    for key, good, wanted in checks:
+        if not good:
+            yield Difference("results.json", key, found.get(key), wanted)
+
+
+def _groups(tables: Tables, folds: dict[int, tuple[str, ...]]) -> Iterator[Difference]:
+    """Groups are disjoint, every row is in its subject's group, every clip appears once."""
+    homes = defaultdict(list)
+    for fold, subjects in folds.items():
+        for subject in subjects:
+            homes[subject].append(fold)
+    for subject, where in homes.items():
+        if len(where) > 1:
+            yield Difference("folds.json", f"subject {subject}", f"in folds {where}", "in one fold")
+    for row in tables.clips:
+        if row.fold is not None and row.fold not in homes[row.subject]:
+            key = f"clip {row.clip}: fold of subject {row.subject}"
+            yield Difference("predictions.csv", key, row.fold, homes[row.subject] or "in no fold")
+    for clip, times in Counter(row.clip for row in tables.clips).items():
+        if times > 1:
+            yield Difference("predictions.csv", f"clip {clip}", f"{times} rows", "1 row")
+
+
+def _predictions(directory: Path, classes: Sequence[str]) -> Iterator[Difference]:
+    """Each printed prediction is the first largest of the printed probabilities."""
+    for layout in (PREDICTIONS, SEGMENTS, STREAM_SCORES):
+        for cells in read_table(directory / layout.name, layout.columns(classes)):
+            scores = [cells[f"p_{name}"] for name in classes]
+            wanted = first_largest([float(p) for p in scores], classes) if all(scores) else ""
+            if cells["prediction"] != wanted:
+                key = f"clip {cells['clip']}: prediction"
+                yield Difference(layout.name, key, repr(cells["prediction"]), repr(wanted))
+
+
+def _probabilities(tables: Tables) -> Iterator[Difference]:
+    """All are finite, in 0…1, and sum to 1."""
+    clips = [(PREDICTIONS.name, row.clip, row.probabilities) for row in tables.clips]
+    segments = [(SEGMENTS.name, row.clip, row.probabilities) for row in tables.segments]
+    streams = [(STREAM_SCORES.name, row.clip, row.probabilities) for row in tables.streams]
+    for file, clip, probabilities in (*clips, *segments, *streams):
+        wrong = None if probabilities is None else flaw(probabilities)
+        if wrong is not None:
+            yield Difference(file, f"clip {clip}: probabilities", wrong, "finite, 0…1, sum 1")
+
+
+def _segments(tables: Tables) -> Iterator[Difference]:
+    """A clip's count and probabilities are those of its segments."""
+    of_clip = defaultdict(list)
+    for row in tables.segments:
+        of_clip[row.clip].append(row.probabilities)
+    for clip in tables.clips:
+        rows = of_clip.pop(clip.clip, [])
+        if clip.segments != len(rows):
+            key = f"clip {clip.clip}: segments"
+            yield Difference("predictions.csv", key, clip.segments, len(rows))
+        if clip.probabilities is None or not rows:
+            continue
+        means = tuple(math.fsum(column) / len(rows) for column in zip(*rows, strict=True))
+        pairs = zip(clip.probabilities, means, strict=True)
+        if not all(abs(p - mean) <= MEAN_TOLERANCE for p, mean in pairs):
+            key = f"clip {clip.clip}: probabilities"
+            yield Difference("predictions.csv", key, clip.probabilities, means)
+    for name, rows in of_clip.items():
+        yield Difference("segments.csv", f"clip {name}", f"{len(rows)} rows", "no such clip")
+
+
+def _same_clip(tables: Tables) -> Iterator[Difference]:
+    """Segments and streams say of a clip what its row says."""
+    clips = {row.clip: row for row in tables.clips}
+    for segment in tables.segments:
+        clip = clips.get(segment.clip)
+        ours = (segment.fold, segment.subject, segment.label)
+        if clip is not None and ours != (theirs := (clip.fold, clip.subject, clip.label)):
+            yield Difference("segments.csv", f"clip {segment.clip}", ours, theirs)
+    for row in tables.streams:
+        clip = clips.get(row.clip)
+        said = (row.fold, row.subject, row.label, row.status)
+        if clip is not None and said != (
+            true := (clip.fold, clip.subject, clip.label, clip.status)
+        ):
+            yield Difference("streams.csv", f"clip {row.clip}", said, true)
+    for (stream, name), times in Counter((row.stream, row.clip) for row in tables.streams).items():
+        if times > 1:
+            yield Difference("streams.csv", f"{stream}, clip {name}", f"{times} rows", "1 row")
+
+
+def _compare(key: str, found: Any, expected: Any) -> Iterator[Difference]:  # noqa: ANN401 - JSON
+    """Walk two JSON values; keys, lengths and types count, floats up to `TOLERANCE`."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name in {**expected, **found}:
+            inner = f"{key}.{name}" if key else name
+            if name not in found:
+                yield Difference("results.json", inner, "nothing", expected[name])
+            elif name not in expected:
+                yield Difference("results.json", inner, found[name], "nothing")
+            else:
+                yield from _compare(inner, found[name], expected[name])
+    elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
+        for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+            yield from _compare(f"{key}[{index}]", one, other)
+    elif isinstance(expected, float):
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        if not number or not abs(found - expected) <= TOLERANCE:
+            yield Difference("results.json", key, found, expected)
+    elif type(found) is not type(expected) or found != expected:
+        yield Difference("results.json", key, found, expected)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vfer.verify",
+        description="Score a result bundle's predictions again and check its files.",
+        epilog="exit status: 0 everything agrees, 1 something differs, 2 not a bundle",
+    )
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the bundle's folder")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args(argv)
+    directory: Path = arguments.directory
+    try:
+        differences = verify(directory)
+    except FileNotFoundError as error:
+        if arguments.debug:
+            raise
+        print(f"vfer.verify: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if arguments.debug:
+            raise
+        print(f"vfer.verify: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    for difference in differences:
+        print(difference)
+    if differences:
+        print(f"vfer.verify: {directory}: {len(differences)} differences", file=sys.stderr)
+        return 1
+    found = read_json(directory / "results.json")
+    print(
+        f"{directory}: {found['coverage']['clips']} clips, pooled accuracy "
+        f"{found['accuracy']['pooled']:.4f}, {len(read_json(directory / 'files.json'))} files: "
+        "everything agrees"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
