@@ -1,0 +1,1 @@
+"""What the paper's tables, figures and the measurements of this repository come from."""

@@ -75,23 +75,24 @@ def load(root: Path, config: FacsConfig) -> list[Sample]:
 def network() -> nn.Module:
     """A quarter-width AlexNet with six outputs, initialised for training from scratch."""
     stream = AlexNetStream(width=0.25)
-    model = nn.Sequential(stream, nn.Linear(stream.out_features, len(EMOTIONS)))
+    last = nn.Linear(stream.out_features, len(EMOTIONS))
+    model = nn.Sequential(stream, last)
     for layer in model.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
-    nn.init.normal_(model[1].weight, std=0.01)
+    nn.init.normal_(last.weight, std=0.01)
     return model
 
 
 def train(images: Tensor, labels: Tensor, steps: int, generator: torch.Generator) -> nn.Module:
-    """SGD with momentum on ``(N, 3, 112, 112)`` int8 images; flips and shifts them a little.
+    """SGD with momentum on ``(N, 3, 112, 112)`` int8 images, shifted a little.
 
     Args:
         images: Zero-centred images.
         labels: Classes ``(N,)``.
         steps: Number of batches, of 64.
-        generator: Source of the batches. A flip also turns the sign of flow: see `views`.
+        generator: Source of the batches.
     """
     model = network().train()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
@@ -102,7 +103,7 @@ def train(images: Tensor, labels: Tensor, steps: int, generator: torch.Generator
         batch = torch.roll(images[index].float() / 64, (dy, dx), (2, 3))
         loss = F.cross_entropy(model(batch), labels[index])
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return model.eval()
@@ -111,7 +112,7 @@ def train(images: Tensor, labels: Tensor, steps: int, generator: torch.Generator
 @torch.no_grad()
 def scores(model: nn.Module, images: Tensor) -> Tensor:
     """Softmax ``(N, 6)``."""
-    return torch.cat([model(part.float() / 64).softmax(1) for part in images.split(128)])
+    return torch.cat([model(part.float() / 64).softmax(1) for part in torch.split(images, 128)])
 
 
 def stills(samples: list[Sample], around: int = 0) -> tuple[Tensor, Tensor]:
@@ -138,7 +139,8 @@ def flows(crops: NDArray[np.uint8]) -> Tensor:
 def shuffled(crops: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """The crops with the frames of each segment in random order."""
     order = [rng.permutation(part) for part in _segments(len(crops))]
-    return crops[np.concatenate(order)]
+    mixed: NDArray[np.uint8] = crops[np.concatenate(order)]
+    return mixed
 
 
 def _segments(n: int) -> list[NDArray[np.int64]]:
@@ -146,7 +148,7 @@ def _segments(n: int) -> list[NDArray[np.int64]]:
 
 
 def spread(flow: Tensor) -> Tensor:
-    """int8 flow images stretched so that a pixel of motion counts as much as in the still images."""
+    """Int8 flow images three times as strong, so that they span about the range of the stills."""
     return (flow.float() * 3).clamp(-127, 127).to(torch.int8)
 
 
@@ -165,7 +167,9 @@ def fold(
         images, labels = stills(part)
         right.append((scores(model, images).argmax(1) == labels).float().mean().item())
     parts = [spread(flows(one.crops)) for one in known]
-    labels = torch.cat([torch.full((len(f),), one.label) for f, one in zip(parts, known, strict=True)])
+    labels = torch.cat(
+        [torch.full((len(f),), one.label) for f, one in zip(parts, known, strict=True)]
+    )
     model = train(torch.cat(parts), labels, steps, generator)
     for order in (False, True):
         hits = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 from pytorch_lightning import Trainer
 from rich.console import Console
 from rich.progress import (
@@ -58,7 +58,6 @@ class Config:
         output: The bundle's folder.
         fold: The one fold to run, or None for all.
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
-        text: The same as YAML.
     """
 
     data: DataConfig
@@ -70,7 +69,6 @@ class Config:
     output: Path
     fold: int | None
     tree: dict[str, Any]
-    text: str
 
 
 def build_parser(prog: str) -> ArgumentParser:
@@ -94,7 +92,7 @@ def build_parser(prog: str) -> ArgumentParser:
         "--output",
         type=Path,
         default=None,
-        help="the bundle's folder (default: runs/<config name>)",
+        help="the bundle's folder; default runs/<config name>",
     )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
@@ -110,18 +108,19 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     parser = build_parser(prog)
     try:
         found = parser.parse_args(None if argv is None else list(argv))
-        if found.data is None:
-            raise UsageError("no corpus is named: give --config, such as configs/demo.yaml")
         made = parser.instantiate_classes(found)
     except argparse.ArgumentError as error:
-        raise UsageError(" ".join(str(error).split())) from error
+        said = " ".join(str(error).split())
+        if said.endswith("required: data.corpus"):
+            said = "no corpus is named: give --config FILE, such as configs/demo.yaml"
+        raise UsageError(said) from error
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
     files = [str(path) for path in made.config or []]
     output = made.output or Path("runs", Path(files[-1]).stem if files else made.data.corpus)
-    kept = Namespace({k: v for k, v in found.items() if k.split(".")[0] in _TREE})
-    text = parser.dump(kept, skip_validation=True)
+    dumped = yaml.safe_load(parser.dump(found, skip_none=False, skip_validation=True))
+    tree = {key: dumped[key] for key in _TREE}
     return Config(
         data=made.data,
         model=made.model,
@@ -131,8 +130,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         trainer=dict(vars(made.trainer)),
         output=output,
         fold=None if fold is None else int(fold),
-        tree=yaml.safe_load(text),
-        text=text,
+        tree=tree,
     )
 
 

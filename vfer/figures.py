@@ -57,11 +57,8 @@ def curves_figure(curves: Sequence[CurvePoint]) -> Figure:
             points = [p for p in curves if (p.stage, p.split) == (stage, split)]
             steps = sorted({p.iteration for p in points})
             for fold in sorted({p.fold for p in points}):
-                mine = [p for p in points if p.fold == fold]
-                axes.plot(
-                    [p.iteration for p in mine], np.array([p.accuracy for p in mine], float), color=colour, lw=0.6,
-                    alpha=0.5,
-                )  # fmt: skip
+                mine = [(p.iteration, p.accuracy) for p in points if p.fold == fold]
+                axes.plot(*np.array(mine, float).T, color=colour, lw=0.6, alpha=0.5)
             mean = [np.mean([p.accuracy for p in points if p.iteration == s]) for s in steps]
             axes.plot(steps, mean, color=colour, lw=2, marker=".", label=label)
         axes.set(title=stage, xlabel="iteration", ylim=(0, 1))

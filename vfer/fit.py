@@ -3,6 +3,7 @@
 Interrupted and run again with the same output, it goes on with the fold and stage it had reached.
 """
 
+import logging
 import platform
 import secrets
 import subprocess
@@ -54,8 +55,8 @@ def groups_of(corpus: Corpus, config: Config) -> Groups:
     return losgo(corpus.clips, count, folds.seed)
 
 
-def claim(output: Path, config: Config) -> None:
-    """Take an output folder for this config, or go on in it.
+def check_output(output: Path, config: Config) -> None:
+    """See that an output folder is free for this config, or holds a run of it.
 
     Raises:
         UsageError: If another config has been run there; names the keys that differ.
@@ -72,7 +73,6 @@ def claim(output: Path, config: Config) -> None:
         raise UsageError(
             f"{output} is not empty and holds no run; choose another folder with --output DIR"
         )
-    atomic_write(record, config.text)
 
 
 def _commit() -> str | None:
@@ -281,9 +281,10 @@ def fit(config: Config, console: Console) -> None:
     """The whole command, from the corpus to the bundle."""
     output = config.output
     with lock(output, "the run folder"):
-        claim(output, config)
+        check_output(output, config)
         run = open_run(config, console)
         try:
+            atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
             tracker = Tracker(config.logger, output, write_environment(run), config.tree)
             bundle.write_folds(output / "folds.json", run.groups)
             numbers = range(len(run.groups)) if config.fold is None else [config.fold]
@@ -300,6 +301,8 @@ def fit(config: Config, console: Console) -> None:
 
 def main(argv: Iterable[str] | None = None) -> int:
     """The command; returns its exit status."""
+    # Lightning says at every trainer what devices there are, and that a stage has ended.
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     arguments = None if argv is None else list(argv)
     return run_command(lambda: fit(parse("vfer.fit", arguments), Console()), arguments)
 

@@ -52,7 +52,7 @@ def horn_schunck(
         warps: Linearisations a level, at least 1.
         solver: ``"chebyshev"`` (semi-iteration, converges fast) or ``"jacobi"`` (the textbook's).
         iterations: Iterations a warp, at least 1. None means 100 for ``"jacobi"``; for
-            ``"chebyshev"`` 60 at a single level and 15 a warp coarse to fine.
+            ``"chebyshev"`` 60 at a single level and 12 a warp coarse to fine.
         check: Refuse NaN and infinity. It waits for the device; False never does.
 
     Returns:
@@ -86,7 +86,7 @@ def horn_schunck(
         raise ValueError(f"levels={levels} halves {shape[2:]} images to nothing")
     classical = levels == 1 and warps == 1
     if iterations is None:
-        iterations = 100 if solver == "jacobi" else 60 if classical else 15
+        iterations = 100 if solver == "jacobi" else 60 if classical else 12
     steps = _weights(solver, iterations)
 
     dtype = torch.promote_types(torch.promote_types(first.dtype, second.dtype), torch.float32)
@@ -165,14 +165,16 @@ def _warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     height, width = image.shape[-2:]
     x = torch.arange(width, dtype=flow.dtype, device=flow.device)
     y = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None]
-    at = flow + torch.stack(torch.broadcast_tensors(x, y))
-    most = at.new_tensor([width - 1, height - 1])[:, None, None]
+    at = flow + torch.stack([x.expand(height, width), y.expand(height, width)])
+    most = torch.stack([x[-1], y[-1, 0]])[:, None, None]  # built on the device, without a sync
     seen = ((at >= 0) & (at <= most)).all(1, keepdim=True).to(flow.dtype)
     # torch's bicubic kernel (a = −0.75) samples up to 0.05 px off at quarter pixels: aim beside it.
     t = at - at.detach().floor()
     grid = (2 * at + 1 - t * (1 - t) * (1 - 2 * t)) / (most + 1) - 1
     grid = grid.permute(0, 2, 3, 1)
-    return F.grid_sample(image, grid, "bicubic", "border", align_corners=False), seen
+    origin = image[..., :1, :1]  # off the scale, so that a constant image stays constant exactly
+    moved = F.grid_sample(image - origin, grid, "bicubic", "border", align_corners=False)
+    return moved + origin, seen
 
 
 def _derivatives(first: Tensor, second: Tensor, cube: bool) -> tuple[Tensor, Tensor]:

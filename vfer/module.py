@@ -73,9 +73,17 @@ class StageModule(pl.LightningModule):
         config = self.settings
         optimizer: Optimizer
         if config.name == "sgd":
-            optimizer = SGD(self.parameters(), config.lr, config.momentum, 0, config.weight_decay)
+            optimizer = SGD(
+                self.parameters(),
+                config.lr,
+                momentum=config.momentum,
+                weight_decay=config.weight_decay,
+                fused=True,
+            )
         else:
-            optimizer = AdamW(self.parameters(), config.lr, weight_decay=config.weight_decay)
+            optimizer = AdamW(
+                self.parameters(), config.lr, weight_decay=config.weight_decay, fused=True
+            )
         if config.schedule == "constant":
             return optimizer
         schedule = CosineAnnealingLR(optimizer, self.iterations)
@@ -95,8 +103,8 @@ class StageModule(pl.LightningModule):
             ``(S, classes)``; of a stage on single images ``(P, classes)``. In 0…1, float64.
         """
         if isinstance(self.network, FrameNetwork):
-            logits = self(images)
+            logits: Tensor = self(images)
         else:
             features = self.network.features({k: v.flatten(0, 1) for k, v in images.items()})
             logits = self.network.classify(features[segments].transpose(1, 2))
-        return logits.to(torch.float64).softmax(dim=1)
+        return logits.double().softmax(dim=1)

@@ -10,6 +10,7 @@ memory maps, so what is not needed stays on disk.
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from hashlib import sha256 as hash_bytes
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -90,6 +91,11 @@ class CropStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._entries: dict[str, Entry] = {}
+        # Opening costs more than reading; each open map holds a file handle.
+        self._map = lru_cache(maxsize=256)(_map)
+
+    def __reduce__(self) -> tuple[type["CropStore"], tuple[Path]]:
+        return CropStore, (self.directory,)  # another process opens its own maps
 
     def entry(self, clip: str) -> Entry:
         """The record of a clip.
@@ -154,17 +160,6 @@ class CropStore:
         shape = (self.entry(clip).frames - 1, 2, HEIGHT, WIDTH)
         return self._map(self.flow_path(clip, key), shape, np.float16)
 
-    def _map(self, path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
-        try:
-            array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
-        if array.shape != shape or array.dtype != kind:
-            raise ValueError(
-                f"{path} holds {array.dtype} {array.shape}, its record says {shape}; {_REMEDY}"
-            )
-        return array
-
     def fingerprint(self, corpus: Corpus) -> str:
         """A key of the corpus as prepared: names, subjects, labels, sources of all clips."""
         return key_of(
@@ -173,6 +168,18 @@ class CropStore:
                 for c in corpus.clips
             ]
         )
+
+
+def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
+    try:
+        array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+    if array.shape != shape or array.dtype != kind:
+        raise ValueError(
+            f"{path} holds {array.dtype} {array.shape}, its record says {shape}; {_REMEDY}"
+        )
+    return array
 
 
 _REMEDY = "remove the store's folder and prepare again"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from kornia.color import rgb_to_grayscale
 from torch import Tensor
-from torch.nn import functional as F
+from torchvision.transforms.v2.functional import resize
 
 from vfer.files import key_of
 from vfer.flow import flow_image, horn_schunck
@@ -113,38 +113,59 @@ def pair_flow(frames: Tensor, config: FlowConfig) -> Tensor:
     return flow.view(len(frames), -1, *flow.shape[1:])
 
 
-def move(x: Tensor, augment: Tensor) -> Tensor:
-    """Mirror and shift images, the same way for all frames of a segment.
+def move(x: Tensor, augment: Tensor, height_axis: int) -> Tensor:
+    """Mirror and shift images by whole pixels, the same way for all frames of a segment.
 
     Args:
-        x: ``(B, L, C, H, W)``.
+        x: ``(B, …, H, W, …)``.
         augment: As in ``SegmentBatch``. What a shift uncovers repeats the border.
+        height_axis: Which axis of x is H; the next one is W.
     """
     mirror, right, down = augment.T[..., None]  # (B, 1) each
-    height, width = x.shape[-2:]
+    height, width = x.shape[height_axis : height_axis + 2]
     rows = (torch.arange(height, device=x.device) - down).clamp(0, height - 1)  # (B, H)
     columns = (torch.arange(width, device=x.device) - right).clamp(0, width - 1)  # (B, W)
     columns = torch.where(mirror == 1, width - 1 - columns, columns)
-    batch = torch.arange(len(x), device=x.device)[:, None, None]
-    moved = x[batch, :, :, rows[:, :, None], columns[:, None, :]]  # (B, H, W, L, C)
-    return moved.permute(0, 3, 4, 1, 2)
+    pixels = x.flatten(height_axis, height_axis + 1)  # (B, …, H·W, …)
+    shape = [len(x)] + [1] * (pixels.ndim - 1)
+    shape[height_axis] = -1
+    source = (rows[:, :, None] * width + columns[:, None, :]).view(shape)
+    return pixels.gather(height_axis, source.expand_as(pixels)).view(x.shape)
 
 
-def prepare_image(images: Tensor, size: int) -> Tensor:
-    """Resize images in 0…1 to the networks' input and normalise them.
+def normalise(images: Tensor) -> Tensor:
+    """Shift and scale images in 0…1, ``(…, 3, H, W)``, as the pretrained weights expect them."""
+    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
+    return (images - mean) / std
+
+
+def spatial_images(frames: Tensor, size: int) -> Tensor:
+    """The spatial network's input.
 
     Args:
-        images: ``(B, L, 3, H, W)`` float.
-        size: Side of the network's input, pixels.
+        frames: ``(B, n, 150, 110, 3)`` uint8 RGB.
+        size: Side of the input, pixels.
 
     Returns:
-        ``(B, L, 3, size, size)``.
+        ``(B, n, 3, size, size)`` float32, resized bilinearly with antialiasing, normalised.
     """
-    resized = F.interpolate(
-        images.flatten(0, 1), (size, size), mode="bilinear", antialias=True, align_corners=False
-    )
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
-    return ((resized - mean) / std).view(*images.shape[:3], size, size)
+    images = resize(frames.flatten(0, 1).movedim(-1, 1), [size, size], antialias=True)
+    return normalise(images.float() / 255).view(*frames.shape[:2], 3, size, size)
+
+
+def temporal_images(flow: Tensor, size: int, limit: float) -> Tensor:
+    """The temporal network's input: flow images (dx, dy, √(dx² + dy²)).
+
+    Args:
+        flow: ``(B, n, 2, 150, 110)`` float, crop pixels a frame; resizing does not rescale it.
+        size: Side of the input, pixels.
+        limit: Motion at which the image saturates, pixels a frame.
+
+    Returns:
+        ``(B, n, 3, size, size)`` float32, resized and normalised like the spatial images.
+    """
+    images = resize(flow_image(flow.flatten(0, 1).float(), limit), [size, size], antialias=True)
+    return normalise(images).view(*flow.shape[:2], 3, size, size)
 
 
 def stream_inputs(
@@ -161,20 +182,18 @@ def stream_inputs(
         size: Side of the networks' input, pixels.
         config: See ``FlowConfig``.
     """
-    frames, flow = batch.frames, batch.flow
-    if batch.augment is not None:
-        frames = move(frames.movedim(-1, 2), batch.augment).movedim(2, -1)
-        if flow is not None:
-            mirrored = 1 - 2 * batch.augment[:, 0]  # −1 where mirrored: motion to the right turns
-            turn = torch.stack([mirrored, torch.ones_like(mirrored)], dim=1).to(flow.dtype)
-            flow = move(flow, batch.augment) * turn[:, None, :, None, None]
+    frames, flow, augment = batch.frames, batch.flow, batch.augment
+    if augment is not None and ("spatial" in streams or flow is None):
+        frames = move(frames, augment, 2)
     images = {}
     if "spatial" in streams:
-        images["spatial"] = prepare_image(frames[:, :-1].movedim(-1, 2).float() / 255, size)
+        images["spatial"] = spatial_images(frames[:, :-1], size)
     if "temporal" in streams:
-        flow = pair_flow(frames, config) if flow is None else flow.float()
-        pictures = flow_image(flow.flatten(0, 1), config.limit)
-        images["temporal"] = prepare_image(
-            pictures.view(*flow.shape[:2], *pictures.shape[1:]), size
-        )
+        if flow is None:
+            flow = pair_flow(frames, config)
+        elif augment is not None:
+            turned = 1 - 2 * augment[:, 0]  # mirrored, what moved to the right moves to the left
+            signs = torch.stack([turned, torch.ones_like(turned)], dim=1).to(flow.dtype)
+            flow = move(flow, augment, 3) * signs[:, None, :, None, None]
+        images["temporal"] = temporal_images(flow, size, config.limit)
     return StreamInputs(images, batch.label)

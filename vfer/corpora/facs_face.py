@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
+"""Mostly float32; of what the annotated function says."""
 
 ACTION_UNITS = tuple(f"AU{n}" for n in (1, 2, 4, 5, 6, 7, 9, 12, 15, 16, 20, 23, 25, 26, 45))
 """Names of the action units; AU45 is the blink."""
@@ -24,35 +25,11 @@ ACTION_UNITS = tuple(f"AU{n}" for n in (1, 2, 4, 5, 6, 7, 9, 12, 15, 16, 20, 23,
 AU = {name: index for index, name in enumerate(ACTION_UNITS)}
 
 LEFT, TOP, RIGHT, BOTTOM = -1.65, -1.75, 1.65, 2.15  # the texture's extent, face coordinates
-STEP = 0.025  # spacing of the displacement fields, face coordinates
-PUPIL_X, PUPIL_Y = 0.492, -0.012  # of the right pupil: looking at the camera, half below the lid
+# Pupils (x, y), left and right in the image. The gaze goes slightly past the camera: MTCNN's idea
+# of an eye's centre, which lies to the right of the pupil, is then within a pixel or two of it.
+PUPILS = ((-0.468, -0.005), (0.491, -0.005))
 EYE = 0.25  # half the width of an eye
 EYE_SLIT = 0.045  # where closed lids meet, below the centre of the open eye
-LID_UP, LID_LOW = 0.125, 0.05  # how far the lids of an open eye are from the slit
-
-# What an action unit does at full intensity: (unit, anchor, reach in x and y, displacement in x
-# and y). Displacements are of the right half of the image; the left half mirrors them.
-MOVES: tuple[tuple[str, str, float, float, float, float], ...] = (
-    ("AU1", "brow_inner", 0.17, 0.15, 0.015, -0.15),
-    ("AU2", "brow_outer", 0.18, 0.15, 0.0, -0.15),
-    ("AU4", "brow_inner", 0.18, 0.15, -0.06, 0.11),
-    ("AU4", "brow_outer", 0.20, 0.15, -0.03, 0.05),
-    ("AU6", "cheek", 0.25, 0.18, 0.0, -0.08),
-    ("AU7", "cheek", 0.25, 0.16, 0.0, -0.02),
-    ("AU9", "nose_wing", 0.14, 0.20, 0.01, -0.09),
-    ("AU9", "upper_lip", 0.15, 0.10, 0.0, -0.05),
-    ("AU9", "brow_inner", 0.14, 0.12, -0.02, 0.05),
-    ("AU12", "corner", 0.17, 0.15, 0.10, -0.14),
-    ("AU12", "cheek", 0.25, 0.20, 0.01, -0.03),
-    ("AU15", "corner", 0.17, 0.15, 0.02, 0.12),
-    ("AU16", "lower_lip", 0.20, 0.14, 0.0, 0.04),
-    ("AU20", "corner", 0.18, 0.18, 0.13, 0.03),
-    ("AU20", "lower_lip", 0.25, 0.10, 0.03, 0.0),
-    ("AU23", "corner", 0.18, 0.14, -0.07, 0.0),
-    ("AU23", "upper_lip", 0.20, 0.06, 0.0, 0.025),
-    ("AU23", "lower_lip", 0.20, 0.06, 0.0, -0.03),
-)
-EXTRA = ("lid_up", "lid_low", "lip_up", "lip_low", "jaw")  # fields besides the action units' own
 
 
 @dataclass(frozen=True)
@@ -133,7 +110,8 @@ def _between(table: tuple[tuple[int, int, int], ...], u: float) -> Floats:
     place = u * (len(table) - 1)
     low = min(int(place), len(table) - 2)
     colours = np.asarray(table, np.float32)
-    return colours[low] + np.float32(place - low) * (colours[low + 1] - colours[low])
+    mixed: Floats = colours[low] + np.float32(place - low) * (colours[low + 1] - colours[low])
+    return mixed
 
 
 def look(seed: int, subject: int, ambiguity: float) -> Look:
@@ -186,16 +164,18 @@ def look(seed: int, subject: int, ambiguity: float) -> Look:
     )
 
 
-def _smooth(edge: Any) -> Any:
-    edge = np.clip(edge, 0.0, 1.0)
-    return edge * edge * (3.0 - 2.0 * edge)
+def smooth(x: Floats) -> Floats:
+    """0 up to x = 0, 1 from x = 1, smooth between."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)
 
 
-def _bump(x: Floats, y: Floats, cx: float, cy: float, sx: float, sy: float) -> Floats:
+def bump(x: Floats, y: Floats, cx: float, cy: float, sx: float, sy: float) -> Floats:
+    """A Gaussian of height 1 about (cx, cy), float32."""
     return np.exp(-0.5 * (((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2)).astype(np.float32)
 
 
-def _grid(per_unit: float) -> tuple[Floats, Floats]:
+def grid(per_unit: float) -> tuple[Floats, Floats]:
     """Face coordinates x and y of a raster over the whole texture, each (h, w)."""
     h, w = round((BOTTOM - TOP) * per_unit) + 1, round((RIGHT - LEFT) * per_unit) + 1
     y, x = np.mgrid[0:h, 0:w].astype(np.float32) / np.float32(per_unit)
@@ -215,74 +195,21 @@ def mouth_slit(x: Floats, look: Look) -> tuple[Floats, Floats]:
     return look.mouth + 0.012 * np.cos(2 * np.pi * near).astype(np.float32), u
 
 
-def fields(look: Look) -> Floats:
-    """The displacement at full intensity of every action unit and of ``EXTRA``.
-
-    Returns:
-        ``(n, 3, h, w, 2)`` float32, in eye distances, on a raster with ``STEP`` spacing; axis 1 is
-        the branch: above the eye slit, between the slits, below the mouth slit.
-    """
-    x, y = _grid(1 / STEP)
-    out = np.zeros((len(ACTION_UNITS) + len(EXTRA), 3, *x.shape, 2), np.float32)
-    anchors = look.anchors()
-    for unit, anchor, sx, sy, dx, dy in MOVES:
-        cx, cy = anchors[anchor]
-        for side in (-1.0, 1.0):
-            bump = _bump(x, y, side * cx, cy, sx, sy)
-            out[AU[unit], :, ..., 0] += side * dx * bump
-            out[AU[unit], :, ..., 1] += dy * bump
-    extra = len(ACTION_UNITS)
-    eye, u = eye_slit(x)
-    arch = np.clip(1 - u * u, 0.0, None) * (1 + 0.15 * (1 - u))  # steeper towards the nose
-    out[extra, 0, ..., 1] = -LID_UP * arch * (1 - _smooth((eye - y) / 0.30))
-    out[extra + 1, 1:, ..., 1] = LID_LOW * arch * (1 - _smooth((y - eye) / 0.25))
-    mouth, u = mouth_slit(x, look)
-    arch = np.clip(1 - u * u, 0.0, None)
-    out[extra + 2, :2, ..., 1] = -0.05 * arch * (1 - _smooth((mouth - y) / 0.25))
-    reach = _smooth((y - mouth) / 0.40)
-    out[extra + 3, 2, ..., 1] = 0.07 * arch * (1 - reach)
-    # The jaw carries the chin; at the corners of the mouth the lower lip hangs on the upper one.
-    out[extra + 4, :, ..., 1] = 0.26 * reach * _bump(x, y, 0, look.chin, 0.75, 9.0)
-    out[extra + 4, 2, ..., 1] += 0.26 * arch * (1 - reach)
-    out[extra + 4, :, ..., 0] -= (
-        0.04 * np.sign(x) * reach * _bump(np.abs(x), y, 0.7, 1.1, 0.25, 0.3)
-    )
-    return out
-
-
-def weights(au: Floats, look: Look) -> Floats:
-    """Weights of ``fields`` for action-unit intensities ``(n_au,)`` on top of the resting face."""
-    a = au + look.rest
-    at = {name: float(a[index]) for name, index in AU.items()}
-    shut = float(np.clip(at["AU45"], 0.0, 1.0))
-    lid_up = 1.0 + 0.42 * at["AU5"] - 0.32 * at["AU7"] - 0.12 * at["AU6"] - 0.1 * at["AU9"]
-    lid_low = 1.0 + 0.2 * at["AU5"] - 0.55 * at["AU7"] - 0.55 * at["AU6"] - 0.2 * at["AU9"]
-    part = max(0.0, at["AU25"])
-    lip_up = 0.9 * part * (1 + at["AU9"]) * max(0.2, 1 - at["AU23"])
-    extra = (
-        max(0.0, lid_up) * (1 - shut),
-        max(-0.6, lid_low) * (1 - shut),
-        lip_up,
-        0.8 * part + 0.7 * max(0.0, at["AU16"]),
-        max(0.0, at["AU26"]),
-    )
-    return np.concatenate([a, np.asarray(extra, np.float32)])
-
-
 def _cover(f: Floats) -> Floats:
     """Coverage 0…1 of the shape f < 0, its edge one pixel wide."""
     gy, gx = np.gradient(f)
-    return np.clip(0.5 - f / (np.hypot(gx, gy) + 1e-6), 0.0, 1.0)
+    cover: Floats = np.clip(0.5 - f / (np.hypot(gx, gy) + 1e-6), 0.0, 1.0)
+    return cover
 
 
-def _paint(image: Floats, cover: Floats, colour: Any) -> None:
+def _paint(image: Floats, cover: Floats, colour: ArrayLike) -> None:
     image += cover[..., None] * (np.asarray(colour, np.float32) - image)
 
 
 def texture(look: Look, per_unit: float, seed: int) -> Floats:
     """The unlit face with closed eyes and mouth: ``(h, w, 4)``, RGB 0…255 and coverage 0…1."""
     rng = np.random.default_rng(seed)
-    x, y = _grid(per_unit)
+    x, y = grid(per_unit)
     ax, skin, mouth = np.abs(x), look.skin, look.mouth
     rgb = np.broadcast_to(skin, (*x.shape, 3)).astype(np.float32)
     low, middle = y > 0.1, 0.1
@@ -296,55 +223,55 @@ def texture(look: Look, per_unit: float, seed: int) -> Floats:
     blotch = gaussian_filter(rng.standard_normal(x.shape), 0.08 * per_unit) * 0.3 * per_unit
     rgb *= (1 + 0.018 * (grain + blotch))[..., None].astype(np.float32)
     for _ in range(look.spots):
-        spot = _bump(x, y, rng.uniform(-0.8, 0.8), rng.uniform(0.2, 0.8), 0.012, 0.012)
+        spot = bump(x, y, rng.uniform(-0.8, 0.8), rng.uniform(0.2, 0.8), 0.012, 0.012)
         _paint(rgb, 0.4 * spot, skin * 0.6)
-    blush = _bump(ax, y, 0.6, 0.6, 0.22, 0.18)
+    blush = bump(ax, y, 0.6, 0.6, 0.22, 0.18)
     rgb *= 1 - blush[..., None] * np.asarray((0.0, 0.07, 0.06), np.float32)
-    stubble = _smooth((y - mouth + 0.25 - 0.5 * (ax - 0.5)) / 0.3) * (
-        1 - _bump(x, y, 0, mouth, 0.4, 0.12)
+    stubble = smooth((y - mouth + 0.25 - 0.5 * (ax - 0.5)) / 0.3) * (
+        1 - bump(x, y, 0, mouth, 0.4, 0.12)
     )
-    stubble *= _smooth((ax - 0.3) / 0.2) + _smooth((y - mouth - 0.15) / 0.1) > 0.4
+    stubble *= smooth((ax - 0.3) / 0.2) + smooth((y - mouth - 0.15) / 0.1) > 0.4
     rough = np.clip(0.8 + 0.12 * grain, 0, 1)
     _paint(
         rgb, (0.8 * look.beard * gaussian_filter(stubble, 0.03 * per_unit) * rough), look.hair * 0.9
     )
     # Nose: shaded flanks, lit bridge and tip, nostrils.
     nose, wing = look.nose, look.nose_width
-    flank = _bump(ax, y, 0.13, nose * 0.45, 0.05, 0.28) + 0.9 * _bump(ax, y, wing, nose, 0.05, 0.07)
-    rgb *= (1 - 0.16 * flank - 0.25 * _bump(x, y, 0, nose + 0.11, wing, 0.035))[..., None]
-    lit = 0.10 * _bump(x, y, 0, nose * 0.5, 0.05, 0.25) + 0.14 * _bump(
+    flank = bump(ax, y, 0.13, nose * 0.45, 0.05, 0.28) + 0.9 * bump(ax, y, wing, nose, 0.05, 0.07)
+    rgb *= (1 - 0.16 * flank - 0.25 * bump(x, y, 0, nose + 0.11, wing, 0.035))[..., None]
+    lit = 0.10 * bump(x, y, 0, nose * 0.5, 0.05, 0.25) + 0.14 * bump(
         x, y, 0, nose - 0.04, 0.07, 0.06
     )
     rgb *= (1 + lit)[..., None]
-    _paint(rgb, 0.75 * _bump(ax, y, wing * 0.55, nose + 0.065, 0.045, 0.022), skin * 0.3)
+    _paint(rgb, 0.75 * bump(ax, y, wing * 0.55, nose + 0.065, 0.045, 0.022), skin * 0.3)
     # Eyes: sockets, crease and lashes along the slit, in the closed state.
     slit, u = eye_slit(x)
-    rgb *= (1 - 0.17 * _bump(ax, y, 0.5, -0.08, 0.24, 0.13))[..., None]
-    rgb *= (1 - 0.12 * _bump(ax, y, 0.48, 0.22, 0.2, 0.05))[..., None]
-    inside = _smooth((1.08 - np.abs(u)) / 0.12)
+    rgb *= (1 - 0.17 * bump(ax, y, 0.5, -0.08, 0.24, 0.13))[..., None]
+    rgb *= (1 - 0.12 * bump(ax, y, 0.48, 0.22, 0.2, 0.05))[..., None]
+    inside = smooth((1.08 - np.abs(u)) / 0.12)
     _paint(rgb, 0.45 * inside * _line(y - slit + 0.10, 0.014), skin * 0.45)
     _paint(rgb, 0.95 * inside * _line(y - slit + 0.012, 0.020), (32, 22, 20))
     _paint(rgb, 0.35 * inside * _line(y - slit - 0.014, 0.012), skin * 0.45)
     # Brows, with hairs as streaks.
     v = (ax - 0.2) / 0.62
     ridge = look.brow - look.brow_tilt * v - 0.07 * np.sin(np.pi * np.clip(v, 0, 1)) + 0.02
-    thick = look.brow_thick * np.clip(1.15 - 0.6 * v, 0.2, 1) * (0.6 + 0.4 * _smooth(v / 0.2))
-    brow = _smooth((v + 0.04) / 0.1) * _smooth((1.02 - v) / 0.25) * _line(y - ridge, thick)
+    thick = look.brow_thick * np.clip(1.15 - 0.6 * v, 0.2, 1) * (0.6 + 0.4 * smooth(v / 0.2))
+    brow = smooth((v + 0.04) / 0.1) * smooth((1.02 - v) / 0.25) * _line(y - ridge, thick)
     _paint(rgb, np.clip(brow * (0.85 + 0.1 * grain), 0, 1), look.hair * 0.62)
     # Lips and what shades them.
     line, u = mouth_slit(x, look)
     arch = np.sqrt(np.clip(1 - u * u, 0, 1))
-    upper = look.lip_thick * (0.62 * arch + 0.12 * _bump(np.abs(u), y, 0.3, 0, 0.16, 9) - 0.05)
+    upper = look.lip_thick * (0.62 * arch + 0.12 * bump(np.abs(u), y, 0.3, 0, 0.16, 9) - 0.05)
     lower = look.lip_thick * arch**0.8
     lips = np.where(y < line, (line - y) - upper, (y - line) - lower) * per_unit
-    lips = np.clip(0.6 - lips / 2, 0, 1) * _smooth((1.0 - np.abs(u)) / 0.06)
-    rgb *= (1 - 0.20 * _bump(x, y, 0, mouth + look.lip_thick + 0.07, 0.24, 0.05))[..., None]
-    rgb *= (1 - 0.10 * _bump(x, y, 0, (nose + mouth) / 2 + 0.05, 0.035, 0.09))[..., None]
-    hairs = _bump(x, y, 0, nose + 0.22, 0.30, 0.055) + _bump(ax, y, 0.32, mouth - 0.08, 0.08, 0.09)
+    lips = np.clip(0.6 - lips / 2, 0, 1) * smooth((1.0 - np.abs(u)) / 0.06)
+    rgb *= (1 - 0.20 * bump(x, y, 0, mouth + look.lip_thick + 0.07, 0.24, 0.05))[..., None]
+    rgb *= (1 - 0.10 * bump(x, y, 0, (nose + mouth) / 2 + 0.05, 0.035, 0.09))[..., None]
+    hairs = bump(x, y, 0, nose + 0.22, 0.30, 0.055) + bump(ax, y, 0.32, mouth - 0.08, 0.08, 0.09)
     _paint(rgb, np.clip(look.moustache * hairs * rough, 0, 0.9), look.hair * 0.85)
-    glow = 1.0 + 0.12 * _bump(x, y, 0, mouth + 0.6 * look.lip_thick, 0.2, 0.02) - 0.14 * (y < line)
+    glow = 1.0 + 0.12 * bump(x, y, 0, mouth + 0.6 * look.lip_thick, 0.2, 0.02) - 0.14 * (y < line)
     _paint(rgb, lips, look.lips * glow[..., None])
-    _paint(rgb, 0.8 * _smooth((1.04 - np.abs(u)) / 0.08) * _line(y - line, 0.014), skin * 0.25)
+    _paint(rgb, 0.8 * smooth((1.04 - np.abs(u)) / 0.08) * _line(y - line, 0.014), skin * 0.25)
     alpha = np.maximum(face, ears)
     hair = _hair(look, x, y, outline)
     streaks = gaussian_filter(rng.standard_normal(x.shape), (6.0, 0.8)) * 5.0
@@ -354,9 +281,10 @@ def texture(look: Look, per_unit: float, seed: int) -> Floats:
     return np.dstack([np.clip(rgb, 0, 255), np.maximum(alpha, hair)]).astype(np.float32)
 
 
-def _line(distance: Floats, thickness: Any) -> Floats:
+def _line(distance: Floats, thickness: Floats | float) -> Floats:
     """Coverage of a soft line: 1 on it, falling to 0 at about twice its half thickness."""
-    return np.exp(-(np.abs(distance / thickness) ** 3)).astype(np.float32)
+    line: Floats = np.exp(-(np.abs(distance / thickness) ** 3)).astype(np.float32)
+    return line
 
 
 def _hair(look: Look, x: Floats, y: Floats, outline: Floats) -> Floats:
@@ -378,22 +306,24 @@ def _hair(look: Look, x: Floats, y: Floats, outline: Floats) -> Floats:
     beside = np.clip(0.5 + (outline + 0.12) * 6, 0, 1)  # at and outside the face's edge
     end = 1.5 if look.style == 3 else -0.02
     beside = beside * np.clip(0.5 + (end - y) * 8, 0, 1)
-    return (_cover(cap.astype(np.float32)) * np.maximum(above, beside)).astype(np.float32)
+    hair: Floats = _cover(cap) * np.maximum(above, beside)
+    return hair
 
 
 def interior(look: Look, per_unit: float) -> Floats:
     """What shows through the slits: eyeballs above y = 0.5, inside of the mouth below; RGB."""
-    x, y = _grid(per_unit)
+    x, y = grid(per_unit)
     ax = np.abs(x)
     rgb = np.empty((*x.shape, 3), np.float32)
     rgb[:] = 0.72 * np.asarray((236, 230, 226)) + 0.28 * look.skin
-    rgb *= (
-        1 - 0.5 * _smooth((-0.035 - y) / 0.08) - 0.35 * _smooth((np.abs(ax - 0.5) - 0.1) / 0.16)
-    )[..., None]
-    radius = np.hypot(ax - PUPIL_X, y - PUPIL_Y) * per_unit
+    rgb *= (1 - 0.5 * smooth((-0.035 - y) / 0.08) - 0.35 * smooth((np.abs(ax - 0.5) - 0.1) / 0.16))[
+        ..., None
+    ]
+    px, py = (np.where(x < 0, left, right) for left, right in zip(*PUPILS, strict=True))
+    radius = np.hypot(x - px, y - py) * per_unit
     for r, colour in ((0.108, look.iris * 0.45), (0.094, look.iris), (0.046, np.full(3, 12.0))):
         _paint(rgb, np.clip(0.5 + r * per_unit - radius, 0, 1), colour)
-    glint = np.hypot(ax - PUPIL_X + 0.035 * np.sign(x), y - PUPIL_Y + 0.035) * per_unit
+    glint = np.hypot(x - px + 0.035, y - py + 0.035) * per_unit
     _paint(rgb, 0.9 * np.clip(0.5 + 0.02 * per_unit - glint, 0, 1), (255, 255, 255))
     cavity = y > 0.5
     rgb[cavity] = (52, 16, 18)
@@ -413,22 +343,22 @@ def wrinkles(look: Look, per_unit: float) -> tuple[Floats, Floats]:
     Returns:
         Darkening ``(n, h, w)`` 0…1, and the matrix ``(n, n_au)`` from intensities to strengths.
     """
-    x, y = _grid(per_unit)
+    x, y = grid(per_unit)
     ax, corner = np.abs(x), look.mouth_width
     forehead = sum(
         _line(y - look.brow + 0.18 + 0.11 * k + 0.05 * ax, 0.012) for k in range(3)
-    ) * _bump(x, y, 0, look.brow - 0.3, 0.42, 0.3)
-    frown = _line(ax - 0.085 - 0.05 * (y - look.brow), 0.014) * _bump(x, y, 0, look.brow, 0.3, 0.12)
-    crow = sum(_line(y - 0.02 - s * (ax - 0.78), 0.012) for s in (-0.5, 0.0, 0.5)) * _bump(
+    ) * bump(x, y, 0, look.brow - 0.3, 0.42, 0.3)
+    frown = _line(ax - 0.085 - 0.05 * (y - look.brow), 0.014) * bump(x, y, 0, look.brow, 0.3, 0.12)
+    crow = sum(_line(y - 0.02 - s * (ax - 0.78), 0.012) for s in (-0.5, 0.0, 0.5)) * bump(
         ax, y, 0.86, 0.02, 0.05, 0.12
     )
-    fold = _line(ax - look.nose_width - 0.1 - 0.55 * (y - look.nose) ** 1.0, 0.022) * _bump(
+    fold = _line(ax - look.nose_width - 0.1 - 0.55 * (y - look.nose) ** 1.0, 0.022) * bump(
         ax, y, corner * 0.9, (look.nose + look.mouth) / 2, 0.2, 0.16
     )
-    bridge = sum(_line(y - 0.06 - 0.08 * k + 0.3 * ax, 0.013) for k in range(3)) * _bump(
+    bridge = sum(_line(y - 0.06 - 0.08 * k + 0.3 * ax, 0.013) for k in range(3)) * bump(
         x, y, 0, 0.14, 0.1, 0.1
     )
-    droop = _line(ax - corner - 0.05 - 0.3 * (y - look.mouth), 0.016) * _bump(
+    droop = _line(ax - corner - 0.05 - 0.3 * (y - look.mouth), 0.016) * bump(
         ax, y, corner + 0.06, look.mouth + 0.12, 0.1, 0.08
     )
     maps = np.stack([forehead, frown, crow, fold, bridge, droop]).astype(np.float32)
@@ -462,44 +392,10 @@ class Face:
 
 def light(look: Look, per_unit: float, direction: tuple[float, float], contrast: float) -> Floats:
     """Brightness (h, w) of an egg-shaped head lit from ``direction`` (x, y; towards the light)."""
-    x, y = _grid(per_unit)
+    x, y = grid(per_unit)
     nx, ny = x / (look.width * 1.25), (y - 0.3) / 2.0
     nz = np.sqrt(np.clip(1 - nx * nx - ny * ny, 0.02, 1))
     length = np.sqrt(1 + direction[0] ** 2 + direction[1] ** 2)
     lambert = np.clip((nx * direction[0] + ny * direction[1] + nz) / length, 0, 1)
-    return (1 - contrast + contrast * 1.15 * lambert).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Where the head is: midpoint of the eyes (x, y) px, eye distance px, roll in radians."""
-
-    x: float
-    y: float
-    scale: float
-    roll: float
-
-    def to_face(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Pixels to face coordinates."""
-        c, s = np.cos(self.roll) / self.scale, np.sin(self.roll) / self.scale
-        return c * (x - self.x) + s * (y - self.y), c * (y - self.y) - s * (x - self.x)
-
-    def to_pixels(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Face coordinates to pixels."""
-        c, s = np.cos(self.roll) * self.scale, np.sin(self.roll) * self.scale
-        return self.x + c * x - s * y, self.y + c * y + s * x
-
-
-def sample(image: Floats, x: Floats, y: Floats) -> Floats:
-    """Bilinear samples of ``(h, w, c)`` at raster positions x, y of any one shape; edges repeat."""
-    h, w, channels = image.shape
-    x, y = np.clip(x, 0, w - 1.001), np.clip(y, 0, h - 1.001)
-    left, top = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = (x - left)[..., None], (y - top)[..., None]
-    flat, at = image.reshape(-1, channels), top * w + left
-    upper = flat.take(at, 0)
-    upper += fx * (flat.take(at + 1, 0) - upper)
-    lower = flat.take(at + w, 0)
-    lower += fx * (flat.take(at + w + 1, 0) - lower)
-    upper += fy * (lower - upper)
-    return upper
+    brightness: Floats = (1 - contrast + contrast * 1.15 * lambert).astype(np.float32)
+    return brightness

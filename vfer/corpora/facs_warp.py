@@ -1,5 +1,6 @@
-"""Faces of the built-in corpus put into frames: the warp, and the true motion it implies."""
+"""Movement of the built-in corpus's faces: displacement fields, the warp, and true motion."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,21 +8,136 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vfer.corpora.facs_face import (
+    ACTION_UNITS,
+    AU,
     BOTTOM,
     LEFT,
     RIGHT,
-    STEP,
     TOP,
     Face,
     Floats,
-    Pose,
+    Look,
+    bump,
     eye_slit,
+    grid,
     mouth_slit,
-    sample,
-    weights,
+    smooth,
 )
 
+STEP = 0.025  # spacing of the displacement fields, face coordinates
+LID_UP, LID_LOW = 0.125, 0.05  # how far the lids of an open eye are from the slit
+# What an action unit does at full intensity: (unit, anchor, reach in x and y, displacement in x
+# and y). Displacements are of the right half of the image; the left half mirrors them.
+MOVES: tuple[tuple[str, str, float, float, float, float], ...] = (
+    ("AU1", "brow_inner", 0.17, 0.15, 0.015, -0.15),
+    ("AU2", "brow_outer", 0.18, 0.15, 0.0, -0.15),
+    ("AU4", "brow_inner", 0.18, 0.15, -0.06, 0.11),
+    ("AU4", "brow_outer", 0.20, 0.15, -0.03, 0.05),
+    ("AU6", "cheek", 0.25, 0.18, 0.0, -0.08),
+    ("AU7", "cheek", 0.25, 0.16, 0.0, -0.02),
+    ("AU9", "nose_wing", 0.14, 0.20, 0.01, -0.09),
+    ("AU9", "upper_lip", 0.15, 0.10, 0.0, -0.05),
+    ("AU9", "brow_inner", 0.14, 0.12, -0.02, 0.05),
+    ("AU12", "corner", 0.17, 0.15, 0.10, -0.14),
+    ("AU12", "cheek", 0.25, 0.20, 0.01, -0.03),
+    ("AU15", "corner", 0.17, 0.15, 0.02, 0.12),
+    ("AU16", "lower_lip", 0.20, 0.14, 0.0, 0.04),
+    ("AU20", "corner", 0.18, 0.18, 0.13, 0.03),
+    ("AU20", "lower_lip", 0.25, 0.10, 0.03, 0.0),
+    ("AU23", "corner", 0.18, 0.14, -0.07, 0.0),
+    ("AU23", "upper_lip", 0.20, 0.06, 0.0, 0.025),
+    ("AU23", "lower_lip", 0.20, 0.06, 0.0, -0.03),
+)
+EXTRA = ("lid_up", "lid_low", "lip_up", "lip_low", "jaw")  # fields besides the action units' own
 BRANCHES = 3  # above the eye slit, between the slits, below the mouth slit
+
+
+def fields(look: Look) -> Floats:
+    """The displacement at full intensity of every action unit and of ``EXTRA``.
+
+    Returns:
+        ``(n, 3, h, w, 2)`` float32, in eye distances, on a raster with ``STEP`` spacing; axis 1 is
+        the branch: above the eye slit, between the slits, below the mouth slit.
+    """
+    x, y = grid(1 / STEP)
+    out = np.zeros((len(ACTION_UNITS) + len(EXTRA), 3, *x.shape, 2), np.float32)
+    anchors = look.anchors()
+    for unit, anchor, sx, sy, dx, dy in MOVES:
+        cx, cy = anchors[anchor]
+        for side in (-1.0, 1.0):
+            push = bump(x, y, side * cx, cy, sx, sy)
+            out[AU[unit], :, ..., 0] += side * dx * push
+            out[AU[unit], :, ..., 1] += dy * push
+    extra = len(ACTION_UNITS)
+    eye, u = eye_slit(x)
+    arch = np.clip(1 - u * u, 0.0, None) * (1 + 0.15 * (1 - u))  # steeper towards the nose
+    out[extra, 0, ..., 1] = -LID_UP * arch * (1 - smooth((eye - y) / 0.30))
+    out[extra + 1, 1:, ..., 1] = LID_LOW * arch * (1 - smooth((y - eye) / 0.25))
+    mouth, u = mouth_slit(x, look)
+    arch = np.clip(1 - u * u, 0.0, None)
+    out[extra + 2, :2, ..., 1] = -0.05 * arch * (1 - smooth((mouth - y) / 0.25))
+    reach = smooth((y - mouth) / 0.40)
+    out[extra + 3, 2, ..., 1] = 0.07 * arch * (1 - reach)
+    # The jaw carries the chin; at the corners of the mouth the lower lip hangs on the upper one.
+    out[extra + 4, :, ..., 1] = 0.26 * reach * bump(x, y, 0, look.chin, 0.75, 9.0)
+    out[extra + 4, 2, ..., 1] += 0.26 * arch * (1 - reach)
+    out[extra + 4, :, ..., 0] -= 0.04 * np.sign(x) * reach * bump(np.abs(x), y, 0.7, 1.1, 0.25, 0.3)
+    return out
+
+
+def weights(au: Floats, look: Look) -> Floats:
+    """Weights of ``fields`` for action-unit intensities ``(n_au,)`` on top of the resting face."""
+    a = au + look.rest
+    at = {name: float(a[index]) for name, index in AU.items()}
+    shut = float(np.clip(at["AU45"], 0.0, 1.0))
+    lid_up = 1.0 + 0.42 * at["AU5"] - 0.32 * at["AU7"] - 0.12 * at["AU6"] - 0.1 * at["AU9"]
+    lid_low = 1.0 + 0.2 * at["AU5"] - 0.55 * at["AU7"] - 0.55 * at["AU6"] - 0.2 * at["AU9"]
+    part = max(0.0, at["AU25"])
+    lip_up = 0.9 * part * (1 + at["AU9"]) * max(0.2, 1 - at["AU23"])
+    extra = (
+        max(0.0, lid_up) * (1 - shut),
+        max(-0.6, lid_low) * (1 - shut),
+        lip_up,
+        0.8 * part + 0.7 * max(0.0, at["AU16"]),
+        max(0.0, at["AU26"]),
+    )
+    return np.concatenate([a, np.asarray(extra, np.float32)])
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the head is: midpoint of the eyes (x, y) px, eye distance px, roll in radians."""
+
+    x: float
+    y: float
+    scale: float
+    roll: float
+
+    def to_face(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Pixels to face coordinates."""
+        c, s = math.cos(self.roll) / self.scale, math.sin(self.roll) / self.scale
+        return c * (x - self.x) + s * (y - self.y), c * (y - self.y) - s * (x - self.x)
+
+    def to_pixels(self, x: Floats | float, y: Floats | float) -> tuple[Floats, Floats]:
+        """Face coordinates to pixels."""
+        c, s = math.cos(self.roll) * self.scale, math.sin(self.roll) * self.scale
+        x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
+        return self.x + c * x - s * y, self.y + c * y + s * x
+
+
+def sample(image: Floats, x: Floats, y: Floats) -> Floats:
+    """Bilinear samples of ``(h, w, c)`` at raster positions x, y of any one shape; edges repeat."""
+    h, w, channels = image.shape
+    x, y = np.clip(x, 0, w - 1.001), np.clip(y, 0, h - 1.001)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    fx, fy = (x - left)[..., None], (y - top)[..., None]
+    flat, at = image.reshape(-1, channels), top * w + left
+    upper: Floats = flat.take(at, 0)
+    upper += fx * (flat.take(at + 1, 0) - upper)
+    lower = flat.take(at + w, 0)
+    lower += fx * (flat.take(at + w + 1, 0) - lower)
+    upper += fy * (lower - upper)
+    return upper
 
 
 @dataclass(frozen=True)
@@ -204,8 +320,7 @@ def true_motion(face: Face, now: Warp, then: Warp) -> tuple[Floats, NDArray[np.b
     x, y = now.box.points()
     motion = np.zeros((*x.shape, 2), np.float32)
     valid = np.zeros(x.shape, bool)
-    sharp, look = 1.0, face.look
-    del sharp
+    look = face.look
     for branch in range(BRANCHES):
         first, last = now.bands[branch]
         p = now.points[branch, first:last]
