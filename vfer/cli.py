@@ -108,7 +108,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     parser = build_parser(prog)
     try:
         found = parser.parse_args(None if argv is None else list(argv))
-        made = parser.instantiate_classes(found)
+        made = parser.instantiate(found)
     except argparse.ArgumentError as error:
         said = " ".join(str(error).split())
         if said.endswith("required: data.corpus"):
@@ -119,7 +119,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
     files = [str(path) for path in made.config or []]
     output = made.output or Path("runs", Path(files[-1]).stem if files else made.data.corpus)
-    dumped = yaml.safe_load(parser.dump(found, skip_none=False, skip_validation=True))
+    dumped = yaml.safe_load(parser.dump(found, skip_unset=False, skip_validation=True))
     tree = {key: dumped[key] for key in _TREE}
     return Config(
         data=made.data,

@@ -8,6 +8,7 @@ import platform
 import secrets
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -176,15 +177,15 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
         return
     fold = split(run, number)
     directory = bundle.fold_directory(output, number)
+    console.print(
+        f"fold {number} of {len(run.groups)}: {len(fold.train.clips)} clips to train on, "
+        f"{len(fold.test.clips)} to test"
+    )
     experiment = tracker.start(f"fold-{number}")
     stages: dict[str, Stage] = {}
     for stage in STAGES:
-        console.print(
-            f"fold {number} of {len(run.groups)} · {stage} · {len(fold.train.clips)} clips to "
-            f"train on, {len(fold.test.clips)} to test"
-        )
         loggers = tracker.stage_logger(experiment, stage)
-        stages[stage] = train_stage(run, fold, stage, stages, directory / stage, loggers)
+        stages[stage] = train_stage(run, fold, stage, stages, directory / stage, loggers, console)
     tables = fold_tables(run, fold, stages)
     bundle.write_fold(
         output, number, tables, subjects=run.groups[number], classes=run.corpus.classes, key=key
@@ -234,7 +235,7 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
     table.add_row("mean ± std over folds, %", *(
         f"{percent(m['mean'])} ± {percent(m['std'])}" for m in both
     ))  # fmt: skip
-    table.add_row("pooled, % (95 % interval over subjects)", *(
+    table.add_row("pooled (95 % interval), %", *(
         f"{percent(m['pooled'])} ({percent(m['ci95'][0])}–{percent(m['ci95'][1])})" for m in both
     ))  # fmt: skip
     for stream, name in (("spatial", "stage 1 alone"), ("temporal", "stage 2 alone")):
@@ -303,8 +304,12 @@ def main(argv: Iterable[str] | None = None) -> int:
     """The command; returns its exit status."""
     # Lightning says at every trainer what devices there are, and that a stage has ended.
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    # Lightning 2.6 calls what torch 2.15 deprecates; nothing a user could do about it.
+    warnings.filterwarnings("ignore", ".isinstance.treespec, LeafSpec", FutureWarning)
     arguments = None if argv is None else list(argv)
-    return run_command(lambda: fit(parse("vfer.fit", arguments), Console()), arguments)
+    return run_command(
+        lambda: fit(parse("vfer.fit", arguments), Console(highlight=False)), arguments
+    )
 
 
 if __name__ == "__main__":

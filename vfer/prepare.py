@@ -212,7 +212,7 @@ def main(argv: Iterable[str] | None = None) -> int:
 
     def command() -> None:
         config = parse("vfer.prepare", argv)
-        console = Console()
+        console = Console(highlight=False)
         corpus = open_corpus(config.data, console)
         report(corpus, fill(corpus, config.data, console), console)
 

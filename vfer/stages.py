@@ -16,11 +16,13 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities import move_data_to_device
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, Logger
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vfer.cli import bar
 from vfer.datamodule import (
     ClipDataset,
     Frames,
@@ -124,6 +126,28 @@ class CurveRecorder(Callback):
         self.points.append(point)
 
 
+class StepBar(Callback):
+    """A progress bar over a stage's steps; Lightning's count epochs, which a stage has not."""
+
+    def __init__(self, console: Console, description: str) -> None:
+        self.bar, self.description = bar(console), description
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the bar."""
+        self.bar.start()
+        self.task = self.bar.add_task(self.description, total=trainer.max_steps)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
+        """Advance it, with the batch's figures."""
+        figures = (f"{name} {float(v):.2f}" for name, v in trainer.callback_metrics.items())
+        text = " ".join((self.description, *figures))
+        self.bar.update(self.task, completed=trainer.global_step, description=text)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave the bar as it is, also after an error."""
+        self.bar.stop()
+
+
 def build(
     run: Run, stage: str, seed: int, before: dict[str, Stage]
 ) -> FrameNetwork | SegmentNetwork:
@@ -176,7 +200,7 @@ def stage_key(run: Run, fold: Fold, stage: str, before: dict[str, Stage]) -> str
 
 def train_stage(
     run: Run, fold: Fold, stage: str, before: dict[str, Stage], directory: Path,
-    loggers: Sequence[Logger],
+    loggers: Sequence[Logger], console: Console,
 ) -> Stage:  # fmt: skip
     """Train one stage, or find it again.
 
@@ -187,6 +211,7 @@ def train_stage(
         before: The finished stages.
         directory: Where the stage is left; whole or not there.
         loggers: Beside the CSV logger.
+        console: Where progress is shown.
     """
     config, seed = run.config, run.config.protocol.seed
     settings = getattr(config.stages, stage)
@@ -214,10 +239,11 @@ def train_stage(
     )  # fmt: skip
     callbacks: list[Callback] = [recorder]
     if config.trainer["enable_progress_bar"] is not False:
-        callbacks.append(RichProgressBar())
+        callbacks.append(StepBar(console, f"fold {fold.number} {stage}"))
     trainer = pl.Trainer(
-        **config.trainer,
+        **(config.trainer | {"enable_progress_bar": False}),  # ours is among the callbacks
         max_steps=settings.iterations,
+        max_epochs=1,
         logger=[CSVLogger(partial, name="", version=""), *loggers],
         callbacks=callbacks,
         enable_checkpointing=False,

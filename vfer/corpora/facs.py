@@ -10,9 +10,11 @@ The six emotions are the action-unit prototypes of EMFACS (Friesen and Ekman, "E
 Facial Action Coding System", 1983; Ekman, Friesen and Hager, "Facial Action Coding System:
 Investigator's Guide", 2002, table 10-2). Resting faces imitate expressions, each in its own way,
 so a still face says less than its change. All randomness is a function of the seed, the subject,
-the emotion and the take; see `facs_face` and `facs_warp` for the drawing.
+the emotion and the take. `facs_clip` says what happens in a clip, `facs_face` draws the faces and
+`facs_warp` moves them.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -153,7 +155,8 @@ def render(
             if progress is not None:
                 progress(done, len(clips))
 
-        workers = min(workers or os.cpu_count() or 1, len(missing))
+        cores = os.cpu_count() or 1
+        workers = min(cores if workers is None else workers, len(missing))
         if workers <= 1:
             for clip in missing:
                 _save(config, root, *clip)
@@ -248,9 +251,16 @@ def _serve(root: Path) -> None:
 
 
 def contact_sheet(config: FacsConfig, path: Path, subjects: int = 6, take: int = 1) -> None:
-    """Write a picture of the corpus: rows are subjects, columns a resting frame and the six apexes.
+    """Write a picture of the corpus as a PNG.
 
-    Below, one clip of each emotion of the first subject from onset to offset.
+    Rows are subjects, columns a first frame and the six apexes; below, one clip of each emotion of
+    the first subject from its first to its last frame.
+
+    Args:
+        config: The corpus; frames are drawn, not read.
+        path: Where to write; folders are made.
+        subjects: Number of rows, from 1.
+        take: Which take, from 1.
     """
     size, strip = 180, 7
     rows: list[list[NDArray[np.uint8]]] = []
@@ -307,4 +317,5 @@ def _within(
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    with contextlib.suppress(KeyboardInterrupt):  # the parent says what was interrupted
+        _serve(Path(sys.argv[1]))

@@ -135,7 +135,7 @@ def _play(config: FacsConfig, emotion: str, rng: np.random.Generator) -> Floats:
 def _poses(config: FacsConfig, rng: np.random.Generator) -> list[Pose]:
     """The head's path through a clip."""
     n = config.frames
-    scale = rng.uniform(0.13, 0.16) * min(config.width, 1.25 * config.height)
+    scale = rng.uniform(0.13, 0.148) * min(config.width, 1.25 * config.height)
     x, y = config.width * rng.uniform(0.46, 0.54), config.height * rng.uniform(0.38, 0.42)
     phases, speeds = rng.uniform(0, 2 * np.pi, (2, 4)), rng.uniform(0.04, 0.11, 4)
     sway = np.sin(phases[0] + speeds * np.arange(n)[:, None])
@@ -167,7 +167,7 @@ def _light(face: Face, rng: np.random.Generator) -> tuple[Face, float]:
     direction = (float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.7, 0.1)))
     shade = drawing.light(face.look, face.per_unit, direction, float(rng.uniform(0.35, 0.65)))
     skin = face.texture.copy()
-    skin[..., :3] *= level * shade[..., None]
+    skin[..., :3] *= level * shade[..., None] * skin[..., 3:]  # premultiplied for interpolation
     inner = face.interior * np.float32(level) * np.clip(shade, 0.6, 1)[..., None]
     lit = Face(face.look, face.per_unit, skin, inner, face.fields, face.wrinkles, face.creases)
     return lit, level

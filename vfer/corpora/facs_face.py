@@ -1,4 +1,4 @@
-"""Drawing of the faces in the built-in corpus: looks, textures and the warp that moves them.
+"""Faces of the built-in corpus: what subjects look like, as textures at rest.
 
 A face is one texture in *face coordinates*: the unit is the distance between the eyes, the origin
 lies midway between them, x points to the right of the image and y downwards. It is drawn with
@@ -6,7 +6,7 @@ closed eyes and closed mouth. An expression displaces every point ``p`` of the t
 ``p + D(p)``, where ``D`` is a sum of displacement fields weighted by action units, and the head's
 pose maps that to pixels. Eyes and mouth open along two slits: ``D`` has one smooth branch above
 the eye slit, one between the slits and one below the mouth slit, and what no branch covers shows
-the eyeballs or the inside of the mouth. The true motion of every visible point follows from ``D``.
+the eyeballs or the inside of the mouth. `facs_warp` has the fields and the warp.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
 Floats = NDArray[np.floating[Any]]
-"""Mostly float32; of what the annotated function says."""
+"""Real numbers; textures, fields and frames are float32."""
 
 ACTION_UNITS = tuple(f"AU{n}" for n in (1, 2, 4, 5, 6, 7, 9, 12, 15, 16, 20, 23, 25, 26, 45))
 """Names of the action units; AU45 is the blink."""
@@ -25,9 +25,9 @@ ACTION_UNITS = tuple(f"AU{n}" for n in (1, 2, 4, 5, 6, 7, 9, 12, 15, 16, 20, 23,
 AU = {name: index for index, name in enumerate(ACTION_UNITS)}
 
 LEFT, TOP, RIGHT, BOTTOM = -1.65, -1.75, 1.65, 2.15  # the texture's extent, face coordinates
-# Pupils (x, y), left and right in the image. The gaze goes slightly past the camera: MTCNN's idea
-# of an eye's centre, which lies to the right of the pupil, is then within a pixel or two of it.
-PUPILS = ((-0.468, -0.005), (0.491, -0.005))
+# Pupils (x, y), left and right in the image. They converge and look a little past the camera,
+# because MTCNN sees the centres of these eyes so: it errs to the right and towards the nose.
+PUPILS = ((-0.470, -0.006), (0.499, -0.003))
 EYE = 0.25  # half the width of an eye
 EYE_SLIT = 0.045  # where closed lids meet, below the centre of the open eye
 
@@ -126,7 +126,8 @@ def look(seed: int, subject: int, ambiguity: float) -> Look:
         ambiguity: How strongly resting faces imitate expressions, 0…1.
     """
     start = np.random.default_rng([seed, 0]).random(len(_PRIMES))
-    u = (start + subject * np.sqrt(_PRIMES)) % 1.0
+    # Python's floats: NumPy's would make every array they meet float64.
+    u: list[float] = ((start + subject * np.sqrt(_PRIMES)) % 1.0).tolist()
     skin = _between(_SKINS, u[0])
     hair = np.asarray(_HAIRS[int(u[1] * len(_HAIRS))], np.float32) * np.float32(0.85 + 0.3 * u[14])
     male = u[4] < 0.5
@@ -379,7 +380,17 @@ def wrinkles(look: Look, per_unit: float) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Face:
-    """A subject's face under one light, ready to be drawn; see the functions of the same names."""
+    """A subject's face under one light, ready to be drawn.
+
+    Attributes:
+        look: Whose face.
+        per_unit: Texture pixels per eye distance.
+        texture: See `texture`; lit, and the colours multiplied by the coverage.
+        interior: See `interior`; lit.
+        fields: See `facs_warp.fields`.
+        wrinkles: See `wrinkles`, the first of its results.
+        creases: The second.
+    """
 
     look: Look
     per_unit: float

@@ -130,7 +130,8 @@ def sample(image: Floats, x: Floats, y: Floats) -> Floats:
     h, w, channels = image.shape
     x, y = np.clip(x, 0, w - 1.001), np.clip(y, 0, h - 1.001)
     left, top = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = (x - left)[..., None], (y - top)[..., None]
+    fx = (x - left.astype(np.float32))[..., None]
+    fy = (y - top.astype(np.float32))[..., None]
     flat, at = image.reshape(-1, channels), top * w + left
     upper: Floats = flat.take(at, 0)
     upper += fx * (flat.take(at + 1, 0) - upper)
@@ -268,8 +269,8 @@ def draw(canvas: Floats, face: Face, at: Warp, au: Floats) -> None:
     look, box, per = face.look, at.box, face.per_unit
     strength = face.creases @ np.clip(au + look.rest, 0, None)
     pressed = 1 - np.einsum("k,khw->hw", strength, face.wrinkles)
-    skin = np.concatenate([face.texture[..., :3] * pressed[..., None], face.texture[..., 3:]], 2)
-    skin[..., :3] *= skin[..., 3:]  # premultiplied, as it is interpolated
+    skin = face.texture.copy()
+    skin[..., :3] *= pressed[..., None]
     window = canvas[
         box.y : box.y + box.rows * box.step,
         box.x : box.x + box.columns * box.step,
