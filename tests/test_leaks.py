@@ -18,7 +18,7 @@ TINY = Path(__file__).parents[1] / "configs" / "tiny.yaml"
 MEMORISER = (
     *("--data.facs.subjects", 10, "--data.facs.difficulty", 0, "--protocol.folds.groups", 5),
     *("--model.width", 0.125, "--model.dropout", 0),
-    *("--stages.spatial.iterations", 120, "--stages.spatial.batch_size", 24),
+    *("--stages.spatial.iterations", 150, "--stages.spatial.batch_size", 24),
     *("--stages.spatial.measure_every", 0),
     *("--stages.spatial.augmentation.flip", "false", "--stages.spatial.augmentation.shift", 0),
 )
@@ -52,32 +52,24 @@ def test_every_batch_of_every_stage_holds_training_subjects_only(memoriser):
     assert tested == {c.subject for c in run.corpus.clips}
 
 
-def accuracy(run, directory):
-    """Accuracy of stage 1 on the test group and on its own training clips."""
-    fold = split(run, 0)
-    labels = {c.name: run.corpus.classes.index(c.emotion) for c in run.corpus.clips}
-    stage = train_stage(run, fold, "spatial", {}, directory, [], Console(quiet=True))
-    again = replace(fold, test=fold.train, unusable=0)
-    known = train_stage(
-        run, again, "spatial", {}, directory.with_name("known"), [], Console(quiet=True)
-    )
-    return [
-        measure(found, [labels[c.name] for c in side.clips], 0)[0]
-        for found, side in ((stage.test, fold.test), (known.test, again.test))
-    ]
-
-
 def test_labels_permuted_over_clips_score_at_chance(memoriser, tmp_path):
-    """A network that learns permuted labels by heart says nothing right of unseen subjects."""
-    on_truth, _ = accuracy(memoriser, tmp_path / "truth")
-    assert on_truth > 0.4
-    order = np.random.default_rng(1).permutation(len(memoriser.corpus.clips))
-    clips = memoriser.corpus.clips
+    """A network that knows permuted labels by heart says nothing right of unseen subjects."""
+    corpus = memoriser.corpus
+    order = np.random.default_rng(1).permutation(len(corpus.clips)).tolist()
     mixed = tuple(
-        replace(clip, emotion=clips[other].emotion)
-        for clip, other in zip(clips, order, strict=True)
+        replace(c, emotion=corpus.clips[i].emotion)
+        for c, i in zip(corpus.clips, order, strict=True)
     )
-    run = replace(memoriser, corpus=replace(memoriser.corpus, clips=mixed))
-    on_test, on_train = accuracy(run, tmp_path / "mixed")
-    assert on_train > 0.8  # it would show, were a test clip among the training clips
-    assert on_test <= 0.42  # 12 clips at 1/6: five right or fewer in 97 % of draws
+    run = replace(memoriser, corpus=replace(corpus, clips=mixed))
+    labels = {clip.name: corpus.classes.index(clip.emotion) for clip in mixed}
+
+    def right(fold, name):
+        """How many clips of the test side are recognised after stage 1."""
+        stage = train_stage(run, fold, "spatial", {}, tmp_path / name, [], Console(quiet=True))
+        share, _ = measure(stage.test, [labels[c.name] for c in fold.test.clips], 0)
+        return round(share * len(fold.test.clips))
+
+    folds = [split(run, number) for number in range(len(run.groups))]
+    known = replace(folds[0], test=folds[0].train)  # a leak of every clip, to see that one shows
+    assert right(known, "known") > 0.8 * len(known.test.clips)
+    assert sum(right(fold, f"fold-{fold.number}") for fold in folds) <= 17  # of 60, at 1/6: 10 ± 3

@@ -1,1 +1,7 @@
 """The networks of the paper; nothing here knows Lightning."""
+
+from vfer.networks.alexnet import AlexNetStream
+from vfer.networks.streams import FrameNetwork, SegmentNetwork
+from vfer.networks.vlan import EmotionalVlan
+
+__all__ = ["AlexNetStream", "EmotionalVlan", "FrameNetwork", "SegmentNetwork"]

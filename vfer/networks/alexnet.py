@@ -69,6 +69,15 @@ class AlexNetStream(nn.Module):
         self.out_features = fc
         if weights is not None:
             self._load(weights)
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        """He et al. 2015: with torch's own initial weights a signal fades over eight layers."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def _load(self, weights: dict[str, Tensor]) -> None:
         own = self.state_dict()
