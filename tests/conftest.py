@@ -47,7 +47,7 @@ def save_lossless(path, frames, fps=25):
 def lossless(tmp_path):
     """A function that writes a clip of random pixels: ``(t, height, width)`` → path, frames."""
 
-    def write(t, height=32, width=48, name="clip.mkv", fps=25, seed=0):
+    def write(t, height=32, width=64, name="clip.mkv", fps=25, seed=0):
         rng = np.random.default_rng(seed)
         frames = rng.integers(0, 256, (t, height, width, 3), dtype=np.uint8)
         return save_lossless(tmp_path / name, frames, fps), frames

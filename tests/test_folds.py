@@ -40,7 +40,9 @@ def test_groups_are_disjoint_complete_and_not_empty(case):
 @given(corpora())
 def test_loads_differ_by_at_most_the_largest_subject(case):
     counts, groups, seed = case
-    loads = [sum(counts[name] for name in group) for group in losgo(make_clips(counts), groups, seed)]
+    loads = [
+        sum(counts[name] for name in group) for group in losgo(make_clips(counts), groups, seed)
+    ]
     assert max(loads) - min(loads) <= max(counts.values())
 
 
@@ -85,12 +87,17 @@ def test_groups_given_by_hand_are_kept_in_their_order():
     assert explicit(clips, [["3"], ["1", "2"]]) == (frozenset("3"), frozenset("12"))
 
 
+def test_published_groups_may_name_a_subject_whose_clips_are_all_excluded():
+    clips = make_clips({"1": 2, "2": 2, "3": 1}, excluded={"6": 1})
+    assert explicit(clips, [["3", "6"], ["1", "2"]]) == (frozenset("3"), frozenset("12"))
+
+
 @pytest.mark.parametrize(
     ("groups", "words"),
     [
         ([["1", "2"], ["2", "3"]], "2 in more than one group"),
         ([["1", "2"], ["3", "9"]], "9 not in the corpus"),
-        ([["1", "2"], ["3", "6"]], "6 not in the corpus"),  # it has only an excluded clip
+        ([["1", "2", "3"], ["6"]], "none of them empty"),  # 6 has only an excluded clip
         ([["1"], ["3"]], "2 in no group"),
         ([["1", "2", "3"]], "at least two groups"),
         ([["1", "2", "3"], []], "none of them empty"),
@@ -100,3 +107,9 @@ def test_wrong_groups_given_by_hand_are_refused_naming_the_subject(groups, words
     clips = make_clips({"1": 2, "2": 2, "3": 1}, excluded={"6": 1})
     with pytest.raises(ValueError, match=words):
         explicit(clips, groups)
+
+
+def test_subjects_with_most_clips_are_dealt_first():
+    counts = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "large": 5}
+    groups = losgo(make_clips(counts), 2)
+    assert {frozenset(["large"]), frozenset("abcde")} == set(groups)

@@ -6,7 +6,8 @@ Section 3.2 of the paper: the crop is normalised by the eye distance d, about 2d
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from itertools import groupby
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ Eyes = NDArray[np.float64]
 
 class NoFaceError(ValueError):
     """A clip in which no face can be followed; the message says what was found."""
+
+
+Stabilise = Literal["clip", "smooth", "frame"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,16 @@ class FaceConfig:
     detect_every: int = 4
     min_face: float = 0.15
     min_detected: float = 0.5
-    stabilise: Literal["clip", "smooth", "frame"] = "smooth"
+    stabilise: Stabilise = "smooth"
     smooth_sigma: float = 2.0
     eye_distance: float = 55.0
     eye_row: float = 1 / 3
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
+        if self.stabilise not in get_args(Stabilise):
+            legal = ", ".join(get_args(Stabilise))
+            raise ValueError(f"faces.stabilise is {self.stabilise}; it must be one of {legal}")
         for name, low, high in (
             ("detect_every", 1, 1000),
             ("min_face", 0.01, 1),
@@ -137,17 +144,22 @@ def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 def follow(detections: list[Detection]) -> list[Detection]:
     """The face that is largest and lasts longest: greatest sum of box areas over its frames.
 
-    Detections are linked to the run whose last box they overlap most, if by more than 0.3; so a
-    run does not jump between people.
+    The detections of a frame continue the runs whose last boxes they overlap most, each run at
+    most one and by more than 0.3; so a run does not jump between people.
     """
     runs: list[list[Detection]] = []
-    for found in detections:
-        free = [run for run in runs if run[-1].frame < found.frame]
-        best = max(free, key=lambda run: _overlap(run[-1].box, found.box), default=None)
-        if best is not None and _overlap(best[-1].box, found.box) > 0.3:
-            best.append(found)
-        else:
-            runs.append([found])
+    for _, group in groupby(detections, key=lambda d: d.frame):
+        found = list(group)
+        pairs = [(_overlap(run[-1].box, d.box), i, j)
+                 for i, run in enumerate(runs) for j, d in enumerate(found)]  # fmt: skip
+        taken_runs: set[int] = set()
+        taken: set[int] = set()
+        for overlap, i, j in sorted(pairs, reverse=True):
+            if overlap > 0.3 and i not in taken_runs and j not in taken:
+                runs[i].append(found[j])
+                taken_runs.add(i)
+                taken.add(j)
+        runs += [[d] for j, d in enumerate(found) if j not in taken]
     return max(runs, key=lambda run: sum(float(np.prod(d.box[2:] - d.box[:2])) for d in run))
 
 

@@ -50,8 +50,9 @@ def explicit(clips: Iterable[Clip], subjects: Sequence[Sequence[str]]) -> Groups
     """Check groups given by hand, such as published ones, against the corpus.
 
     Args:
-        clips: The corpus's clips; excluded ones do not count.
-        subjects: The subjects of each group.
+        clips: The corpus's clips.
+        subjects: The subjects of each group. One whose clips are all excluded may be named, as
+            published groups do, and is in no group.
 
     Returns:
         The groups.
@@ -59,15 +60,18 @@ def explicit(clips: Iterable[Clip], subjects: Sequence[Sequence[str]]) -> Groups
     Raises:
         ValueError: If a subject is in two groups, in none, or not in the corpus.
     """
+    clips = tuple(clips)
+    known = {clip.subject for clip in clips}
     present = {clip.subject for clip in clips if clip.excluded is None}
     seen = Counter(str(name) for group in subjects for name in group)
     for what, names in (
         ("in more than one group", {name for name, count in seen.items() if count > 1}),
-        ("not in the corpus", set(seen) - present),
+        ("not in the corpus", set(seen) - known),
         ("in no group", present - set(seen)),
     ):
         if names:
             raise ValueError(f"protocol.folds.subjects: {', '.join(sorted(names))} {what}")
-    if len(subjects) < 2 or not all(subjects):
+    groups = tuple(frozenset(str(name) for name in group) & present for group in subjects)
+    if len(groups) < 2 or not all(groups):
         raise ValueError("protocol.folds.subjects: give at least two groups, none of them empty")
-    return tuple(frozenset(str(name) for name in group) for group in subjects)
+    return groups

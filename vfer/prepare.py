@@ -203,6 +203,10 @@ def report(corpus: Corpus, store: CropStore, console: Console) -> None:
     )
     for name, status, reason in reasons:
         console.print(f"  {status}: {name}: {reason}", markup=False, highlight=False)
+    for entry in entries:
+        if entry.frames < entry.promised:
+            said = f"{entry.frames} frames, the file's header promises {entry.promised}"
+            console.print(f"  doubtful: {entry.clip}: {said}", markup=False, highlight=False)
     for path, reason in corpus.unexpected:
         console.print(f"  not read: {path}: {reason}", markup=False, highlight=False)
 

@@ -173,7 +173,7 @@ class CropStore:
 def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
     try:
         array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     if array.shape != shape or array.dtype != kind:
         raise ValueError(

@@ -65,7 +65,14 @@ _DECODERS = (
         "pyav": _pyav_chunks,
     }
 )
-_ERRORS = (RuntimeError, av.FFmpegError, IndexError, ValueError)  # decord raises RuntimeErrors
+_ERRORS: tuple[type[Exception], ...] = (RuntimeError, IndexError, ValueError, av.FFmpegError)
+if decord is not None:
+    _ERRORS += (decord.DECORDError, decord._ffi.base.DECORDLimitReachedError)
+
+
+def _reason(decoder: str, error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{decoder}: {lines[0]}"
 
 
 def _check_file(path: Path) -> None:
@@ -84,8 +91,11 @@ def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[NDArray[np.uint8]
         ``(t, H, W, 3)`` uint8 RGB, 1 ≤ t ≤ chunk.
 
     Raises:
+        ValueError: If ``chunk`` is below 1.
         VideoError: If no decoder can read the file, or it holds no frame.
     """
+    if chunk < 1:
+        raise ValueError(f"chunk is {chunk}; it must be at least 1")
     path = Path(path)
     _check_file(path)
     done, reasons = 0, []
@@ -102,7 +112,7 @@ def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[NDArray[np.uint8]
                 return
             reasons.append(f"{name}: no frames")
         except _ERRORS as error:
-            reasons.append(f"{name}: {str(error).strip().splitlines()[0]}")
+            reasons.append(_reason(name, error))
     raise VideoError(f"{path}: cannot be read ({'; '.join(reasons)})")
 
 
@@ -123,7 +133,7 @@ def read_video(path: str | Path) -> Video:
                 return Video(frames, chunks[0][1], name, _promised(path))
             reasons.append(f"{name}: no frames")
         except _ERRORS as error:
-            reasons.append(f"{name}: {str(error).strip().splitlines()[0]}")
+            reasons.append(_reason(name, error))
     raise VideoError(f"{path}: cannot be read ({'; '.join(reasons)})")
 
 

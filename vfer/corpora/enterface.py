@@ -69,8 +69,11 @@ def read(root: Path) -> Corpus:
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not _is_junk(p)):
         parts = [_squeeze(part) for part in path.relative_to(folder).parts]
         subject = _SUBJECT.fullmatch(parts[0])
-        if subject is None or path.suffix.lower() != ".avi":
-            if subject is not None and path.suffix.lower() != ".npz":  # .npz: rendered truth
+        video = path.suffix.lower() == ".avi"
+        if subject is None or not video:
+            if video and parts[0] != "__macosx":
+                unexpected.append((path, "not in a folder 'subject N'"))
+            elif subject is not None and path.suffix.lower() != ".npz":  # .npz: rendered truth
                 unexpected.append((path, "not an AVI file"))
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()

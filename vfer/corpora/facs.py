@@ -84,7 +84,7 @@ def _save(config: FacsConfig, root: Path, subject: int, emotion: str, take: int)
     path = video_path(root, subject, emotion, take)
     frames, truth = draw_clip(config, subject, emotion, take)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.part")
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part")
     with part.open("wb") as file:
         np.savez_compressed(
             file,
@@ -138,6 +138,8 @@ def render(
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / ".facs.lock"):
         _check_parameters(root, config)
+        for left in root.rglob(".*.part"):  # of a run that was killed
+            left.unlink()
         clips = [
             (subject, emotion, take)
             for subject in range(1, config.subjects + 1)

@@ -153,7 +153,7 @@ def _poses(config: FacsConfig, rng: np.random.Generator) -> list[Pose]:
 def _subject(config: FacsConfig, subject: int) -> Face:
     """A subject's face, unlit."""
     look = drawing.look(config.seed, subject, config.difficulty)
-    per_unit = 0.16 * min(config.width, 1.25 * config.height)
+    per_unit = 0.15 * min(config.width, 1.25 * config.height)
     rng = np.random.default_rng([config.seed, subject])
     skin = drawing.texture(look, per_unit, int(rng.integers(2**31)))
     inner = drawing.interior(look, per_unit)

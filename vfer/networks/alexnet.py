@@ -1,10 +1,12 @@
 """AlexNet up to its fully connected features, as one stream of the method (section 3, Figure 1)."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal, get_args
 from urllib.error import URLError
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import AlexNet_Weights
@@ -141,9 +143,13 @@ def load_weights(source: str) -> dict[str, Tensor]:
             f"model.weights: no file {path}; give 'imagenet', null, or the path of an AlexNet "
             "state dict (.pth, .safetensors)"
         )
-    if path.suffix == ".safetensors":
-        return dict(load_file(path))
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"model.weights: {path} cannot be read as weights ({reason})") from error
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise ValueError(f"model.weights: {path} holds no state dict of tensors")
     return loaded
