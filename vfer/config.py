@@ -82,6 +82,7 @@ class ModelConfig:
         input_size: Side of the network's input, pixels, at least 63; the paper's is 227.
         insert_after: The layer whose features EmotionalVlan aggregates, ``fc7`` or ``fc6``.
         pool: ``sum`` (Eq. 1), ``frame`` or ``stream``: what EmotionalVlan keeps apart.
+        vlan_start: Where EmotionalVlan's aₖ start; 0 adds features up, −ln(2(L−1)) averages them.
         dropout: Probability before fc6 and fc7, 0 ≤ p < 1.
         weights: ``imagenet``, the path of an AlexNet state dict, or null for random weights.
     """
@@ -91,6 +92,7 @@ class ModelConfig:
     input_size: int = 227
     insert_after: InsertAfter = "fc7"
     pool: Pool = "sum"
+    vlan_start: float = 0.0
     dropout: float = 0.5
     weights: str | None = None
 

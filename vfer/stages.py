@@ -171,14 +171,15 @@ def build(
             assert isinstance(network, FrameNetwork)
             streams[name] = copy.deepcopy(network.stream)
         frames = run.config.data.segment_length - 1
-        return SegmentNetwork(streams, frames, classes, model.pool)
+        return SegmentNetwork(streams, frames, classes, model.pool, model.vlan_start)
 
 
 def stage_key(run: Run, fold: Fold, stage: str, before: dict[str, Stage]) -> str:
     """A key of everything that a stage's outcome depends on."""
     data, model = run.config.data, asdict(run.config.model)
     if stage != "vlan":
-        model.pop("pool")
+        for name in ("pool", "vlan_start"):
+            model.pop(name)
     sides = [
         [[c.name, c.emotion, run.store.entry(c.name).crops] for c in side.clips]
         for side in (fold.train, fold.test)

@@ -39,15 +39,21 @@ class SegmentNetwork(nn.Module):
         frames: Images a stream gets of one segment, L − 1.
         classes: Number of emotions.
         pool: See ``EmotionalVlan``.
+        start: See ``EmotionalVlan``.
     """
 
     def __init__(
-        self, streams: dict[str, AlexNetStream], frames: int, classes: int, pool: Pool = "sum"
+        self,
+        streams: dict[str, AlexNetStream],
+        frames: int,
+        classes: int,
+        pool: Pool = "sum",
+        start: float = 0.0,
     ) -> None:
         super().__init__()
         self.streams = nn.ModuleDict({name: streams[name] for name in STREAMS if name in streams})
         features = next(iter(streams.values())).out_features
-        self.vlan = EmotionalVlan(features, frames, len(self.streams), pool)
+        self.vlan = EmotionalVlan(features, frames, len(self.streams), pool, start)
         self.fc9 = nn.Linear(self.vlan.out_features, classes)
 
     def features(self, images: dict[str, Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ Pool = Literal["sum", "frame", "stream"]
 class EmotionalVlan(nn.Module):
     """Aggregate the features of all frames and streams of a segment: Eq. 1 of the paper.
 
-    V[k] = Σᵢ e^{a_k} (x_{s,i} + x_{t,i}), k = 1 … features, with aₖ trainable and starting at 0.
+    V[k] = Σᵢ e^{a_k} (x_{s,i} + x_{t,i}), k = 1 … features, with aₖ trainable.
     Eq. 1 and Algorithm 1 sum over frames and streams (``sum``). The text also states
     V[k] ∈ R^{4096×15}, which keeps frames apart (``frame``), and 122 880 components, which keeps
     frames and streams apart (``stream``).
@@ -22,12 +22,21 @@ class EmotionalVlan(nn.Module):
         frames: Frames that have features, L − 1, at least 1.
         streams: 2 (spatial and temporal) or 1.
         pool: ``sum``, ``frame`` or ``stream``.
+        start: Where every aₖ starts. At 0 the layer adds features up; at −ln(streams · frames)
+            it starts as their mean.
 
     Raises:
         ValueError: If a size or ``pool`` is not legal.
     """
 
-    def __init__(self, features: int, frames: int, streams: int = 2, pool: Pool = "sum") -> None:
+    def __init__(
+        self,
+        features: int,
+        frames: int,
+        streams: int = 2,
+        pool: Pool = "sum",
+        start: float = 0.0,
+    ) -> None:
         super().__init__()
         if pool not in get_args(Pool):
             raise ValueError(f"pool is {pool!r}; it must be one of {', '.join(get_args(Pool))}")
@@ -38,7 +47,7 @@ class EmotionalVlan(nn.Module):
             )
         self.shape = (streams, frames, features)
         self.pool = pool
-        self.a = nn.Parameter(torch.zeros(features))
+        self.a = nn.Parameter(torch.full((features,), start))
 
     @property
     def out_features(self) -> int:
