@@ -15,17 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vfer.corpora import EMOTIONS
 from vfer.corpora.facs import FacsConfig, apex_frame, load_truth, render, video_path
+from vfer.faces import FaceConfig, align
 from vfer.flow import horn_schunck
-from vfer.networks.alexnet import AlexNetStream
+from vfer.networks import AlexNetStream, FrameNetwork
 from vfer.video import read_frames
 
-CROP = (150, 110)  # rows, columns
 INPUT = 112  # px, side of the networks' input
 LIMIT = 5.0  # px a frame at which flow is clipped
 SEGMENT = 16  # frames among which the order is shuffled
@@ -41,23 +40,6 @@ class Sample:
     apex: int
 
 
-def align(frames: NDArray[np.uint8], eyes: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Crops of ``frames`` with the eyes, ``(T, 2, 2)`` px, 55 px apart at a third of the height."""
-    out = np.empty((len(frames), *CROP, 3), np.uint8)
-    for t, (left, right) in enumerate(eyes.astype(float)):
-        across = (right - left) / 55.0
-        middle = (left + right) / 2
-        ax, ay = across
-        corner = middle - 55.0 * across - 50.0 * np.array([-ay, ax])
-        # Pillow maps pixel centres to pixel centres: no half-pixel correction is needed.
-        data = (ax, -ay, corner[0], ay, ax, corner[1])
-        image = Image.fromarray(frames[t]).transform(
-            CROP[::-1], Image.Transform.AFFINE, data, Image.Resampling.BILINEAR
-        )
-        out[t] = np.asarray(image)
-    return out
-
-
 def load(root: Path, config: FacsConfig) -> list[Sample]:
     """Render what is missing and cut the crops of every clip."""
     render(root, config)
@@ -67,22 +49,9 @@ def load(root: Path, config: FacsConfig) -> list[Sample]:
             for take in range(1, config.clips_per_emotion + 1):
                 path = video_path(root, subject, emotion, take)
                 truth = load_truth(path)
-                crops = align(read_frames(path)[0], truth.eyes)
+                crops = align(read_frames(path)[0], truth.eyes.astype(np.float64), FaceConfig())
                 samples.append(Sample(crops, subject, label, apex_frame(truth, emotion)))
     return samples
-
-
-def network() -> nn.Module:
-    """A quarter-width AlexNet with six outputs, initialised for training from scratch."""
-    stream = AlexNetStream(width=0.25)
-    last = nn.Linear(stream.out_features, len(EMOTIONS))
-    model = nn.Sequential(stream, last)
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-    nn.init.normal_(last.weight, std=0.01)
-    return model
 
 
 def train(images: Tensor, labels: Tensor, steps: int, generator: torch.Generator) -> nn.Module:
@@ -94,7 +63,7 @@ def train(images: Tensor, labels: Tensor, steps: int, generator: torch.Generator
         steps: Number of batches, of 64.
         generator: Source of the batches.
     """
-    model = network().train()
+    model = FrameNetwork(AlexNetStream(width=0.25), len(EMOTIONS)).train()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.02, total_steps=steps)
     for _ in range(steps):
