@@ -4,7 +4,7 @@ Trains a quarter-width AlexNet on single apex frames, and another on the optical
 frames, and tests both on subjects that were not seen; the second also with the frames of each
 16-frame segment shuffled. Crops are aligned by the true eyes, so that only the corpus is measured.
 
-    python -m experiments.facs_difficulty --subjects 12 --root /tmp/facs
+    python -m experiments.facs_difficulty --subjects 12 --root DIR
 """
 
 import argparse

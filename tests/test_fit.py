@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from vfer.corpora.facs import write_video
 from vfer.fit import main
+from vfer.module import StageModule
 from vfer.tables import read_tables
 from vfer.verify import main as verify
 from vfer.video import read_frames
@@ -105,6 +106,19 @@ def test_an_interrupted_run_goes_on_with_the_stage_it_had_reached(bundle, cache,
     names = ("predictions.csv", "segments.csv", "fold-1/vlan/weights.safetensors", "results.json")
     assert bytes_of(output, *names) == bytes_of(bundle, *names)
     assert verify([str(output)]) == 0
+
+
+def test_ctrl_c_is_status_130_and_the_run_goes_on(bundle, cache, tmp_path, capsys, monkeypatch):
+    def interrupt(module, batch, batch_idx):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StageModule, "training_step", interrupt)
+        assert fit(tmp_path / "tiny", cache) == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert not (tmp_path / "tiny" / "fold-0" / "spatial").exists()
+    assert fit(tmp_path / "tiny", cache) == 0
+    assert bytes_of(tmp_path / "tiny", "segments.csv") == bytes_of(bundle, "segments.csv")
 
 
 def test_another_config_on_the_same_output_is_refused(bundle, cache, capsys):

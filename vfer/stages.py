@@ -253,9 +253,10 @@ def train_stage(
         gradient_clip_val=settings.optimizer.clip_norm,
         devices=1,
     )
-    trainer.fit(module, data)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(module, data)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from stop
     module.to(trainer.strategy.root_device)
     test = recorder.record(module, settings.iterations)
     module.cpu()

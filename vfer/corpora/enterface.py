@@ -1,6 +1,6 @@
 """eNTERFACE'05 (Martin et al. 2006): 43 subjects × 6 emotions × 5 sentences, acted, in AVI.
 
-The licence asks for a signed agreement with the authors; see ``docs/corpora.md`` for where to ask.
+The authors give it to researchers on a signed agreement; ``OBTAIN`` says where.
 Layout: ``subject 1/anger/sentence 1/s1_an_1.avi``. Subject, emotion and sentence are those of the
 folders: file names lie (all thirty of subject 11 are named ``s12_*``).
 """
