@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors.numpy import load_file
+from torchvision.models import alexnet
 
 from vfer.corpora.facs import write_video
 from vfer.fit import main
@@ -202,6 +204,33 @@ def test_folds_run_apart_are_merged_and_bad_clips_are_misses(
     assert all(rows[name].reason for name in names)
     right = sum(row.prediction(found["classes"]) == row.label for row in rows.values())
     assert found["accuracy"]["pooled"] == pytest.approx(right / 24)
+
+
+def test_the_papers_config_runs_on_a_tree_of_that_layout(corpus_root, cache, tmp_path, capsys):
+    """At full size: 227 px, L = 16, torchvision's AlexNet from a file; few steps, one fold."""
+    torch.save(alexnet().state_dict(), tmp_path / "alexnet.pth")
+    few = (
+        *("--data.root", corpus_root, "--data.workers", 1, "--data.windows.per_clip", 1),
+        *("--model.weights", tmp_path / "alexnet.pth", "--fold", 0, "--logger.wandb", "disabled"),
+        *("--trainer.enable_progress_bar", "false", "--trainer.log_every_n_steps", 1),
+        *("--protocol.folds.groups", 4),
+        *(w for s in ("spatial", "temporal", "vlan") for w in
+          (f"--stages.{s}.iterations", 1, f"--stages.{s}.batch_size", 2)),
+    )  # fmt: skip
+    assert fit(tmp_path / "run", cache, *few, config=CONFIGS / "enterface.yaml") == 0
+    record = json.loads((tmp_path / "run" / "fold-0" / "vlan" / "stage.json").read_text())
+    assert (record["frames"], record["model"]["input_size"]) == (15, 227)
+    start = torch.load(tmp_path / "alexnet.pth")
+    weights = load_file(tmp_path / "run" / "fold-0" / "spatial" / "weights.safetensors")
+    name = "features.0.weight"
+    near = np.abs(weights[f"stream.{name}"] - start[name].numpy()).max()
+    assert 0 < near < 0.01 * start[name].abs().max()
+    shutil.rmtree(tmp_path / "run")  # a gigabyte
+
+
+def test_missing_data_is_said_before_missing_weights(cache, tmp_path, capsys):
+    assert fit(tmp_path / "run", cache, config=CONFIGS / "enterface.yaml") == 2
+    assert "--data.root PATH" in capsys.readouterr().err
 
 
 def test_wandb_offline_needs_no_login(bundle, cache, tmp_path, monkeypatch):

@@ -109,19 +109,28 @@ class StepDataset(Dataset[SegmentBatch]):
         self.labels = [classes.index(clip.emotion) for clip in part.clips]
         self.segments = [(i, s) for i, starts in enumerate(part.starts) for s in starts.tolist()]
         self.images = 1 if stage == "vlan" else frames.length - 1
+        self._last: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         return self.config.iterations
 
     def samples(self, step: int) -> NDArray[np.int64]:
         """The samples of a step, ``(batch_size,)``: segment × images + image."""
-        count = len(self.segments) * self.images
-        places = np.arange(step * self.config.batch_size, (step + 1) * self.config.batch_size)
-        orders = {
-            epoch: random_stream(self.seed, self.fold, self.stage, 0, epoch).permutation(count)
-            for epoch in np.unique(places // count).tolist()
-        }
-        return np.array([orders[p // count][p % count] for p in places.tolist()], dtype=np.int64)
+        size, count = self.config.batch_size, len(self.segments) * self.images
+        places = np.arange(step * size, (step + 1) * size)
+        return np.concatenate(
+            [
+                self._order(epoch, count)[places[places // count == epoch] % count]
+                for epoch in np.unique(places // count).tolist()
+            ]
+        )
+
+    def _order(self, epoch: int, count: int) -> NDArray[np.int64]:
+        """The random order of all samples in one epoch; the last one is kept, as it is long."""
+        if self._last is None or self._last[0] != epoch:
+            rng = random_stream(self.seed, self.fold, self.stage, 0, epoch)
+            self._last = (epoch, rng.permutation(count))
+        return self._last[1]
 
     def __getitem__(self, step: int) -> SegmentBatch:
         crops, flows, clips, starts = [], [], [], []

@@ -29,7 +29,7 @@ from vfer.experiment import Fold, Run, split
 from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.folds import Groups, explicit, losgo
 from vfer.networks.alexnet import AlexNetStream, load_weights
-from vfer.prepare import fill, lock, open_corpus, report
+from vfer.prepare import check_root, fill, lock, open_corpus, report
 from vfer.scoring import tally
 from vfer.stages import Stage, train_stage
 from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
@@ -263,6 +263,7 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
 
 def open_run(config: Config, console: Console) -> Run:
     """Check everything that can be checked before the work, then prepare what is missing."""
+    check_root(config.data)
     source = config.model.weights
     weights = None if source is None else load_weights(source)
     if weights is not None:  # built once and thrown away: weights that do not fit are refused now

@@ -54,12 +54,12 @@ def lock(folder: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def open_corpus(config: DataConfig, console: Console) -> Corpus:
-    """Read the corpus a config names; render the built-in one where it is not whole.
+def check_root(config: DataConfig) -> None:
+    """See that a corpus that cannot be rendered is there, before any other work.
 
     Raises:
         FileNotFoundError: If nothing of the corpus is at its root.
-        ValueError: If ``data.root`` is missing, or holds a corpus rendered with other settings.
+        ValueError: If ``data.root`` is missing.
     """
     if config.corpus == "enterface05":
         if config.root is None:
@@ -67,6 +67,18 @@ def open_corpus(config: DataConfig, console: Console) -> Corpus:
                 f"data.root is not given: name the folder of your copy of eNTERFACE'05 with "
                 f"--data.root PATH; {enterface.OBTAIN}"
             )
+        enterface.find_root(config.root)
+
+
+def open_corpus(config: DataConfig, console: Console) -> Corpus:
+    """Read the corpus a config names; render the built-in one where it is not whole.
+
+    Raises:
+        FileNotFoundError: If nothing of the corpus is at its root.
+        ValueError: If ``data.root`` is missing, or holds a corpus rendered with other settings.
+    """
+    check_root(config)
+    if config.corpus == "enterface05" and config.root is not None:
         return enterface.read(config.root)
     root = config.root or config.cache / f"facs-{key_of(asdict(config.facs))}"
     with bar(console) as progress:
