@@ -185,12 +185,15 @@ def test_folds_run_apart_are_merged_and_bad_clips_are_misses(
     whole.parent.mkdir(parents=True)
     shutil.copy(videos[1], whole)
 
-    words = ("--data.corpus", "enterface05", "--data.root", root, "--fold")
+    words = ("--data.corpus", "enterface05", "--data.root")
     output = tmp_path / "run"
-    assert fit(output, cache, *words, 1) == 0
+    assert fit(output, cache, *words, root, "--fold", 1) == 0
     assert "waiting for folds 0" in capsys.readouterr().out
     assert not (output / "results.json").exists()
-    assert fit(output, cache, *words, 0) == 0
+    assert fit(output, cache, *words, corpus_root, "--fold", 0) == 2  # not the same videos
+    assert "other videos" in capsys.readouterr().err
+    elsewhere = root.rename(tmp_path / "elsewhere")  # as on another machine
+    assert fit(output, cache, *words, elsewhere, "--fold", 0) == 0
     assert verify([str(output)]) == 0, capsys.readouterr().out
     found = results(output)
     assert found["corpus"] == "enterface05"

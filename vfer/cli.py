@@ -35,9 +35,17 @@ _NOT_TRAINER_OPTIONS = {
     "sync_batchnorm",
 }  # fmt: skip
 
-# Keys that change how fast or where, but no number: free to differ when a run goes on.
-_FREE = ("data.cache", "data.workers", "data.loaders", "logger.", "trainer.enable_progress_bar",
-         "trainer.log_every_n_steps")  # fmt: skip
+# Keys that change how fast or where, but no number: free to differ when a run goes on. Whether the
+# corpus at another root is the same is seen from its fingerprint.
+_FREE = (
+    "data.root",
+    "data.cache",
+    "data.workers",
+    "data.loaders",
+    "logger.",
+    "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+)
 
 
 class UsageError(ValueError):

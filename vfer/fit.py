@@ -99,10 +99,22 @@ def _version(package: str) -> str | None:
 
 
 def write_environment(run: Run) -> str:
-    """Write ``environment.json``, and give the name that the bundle's W&B runs share."""
+    """Write ``environment.json``, and give the name that the bundle's W&B runs share.
+
+    Raises:
+        UsageError: If the output holds a run on another copy of the corpus.
+    """
     config, path = run.config, run.config.output / "environment.json"
-    group = read_json(path)["group"] if path.is_file() else None
-    group = group or f"{config.output.name}-{secrets.token_hex(3)}"
+    fingerprint = run.store.fingerprint(run.corpus)
+    group = f"{config.output.name}-{secrets.token_hex(3)}"
+    if path.is_file():
+        before = read_json(path)
+        group = before["group"]
+        if before["corpus"]["fingerprint"] != fingerprint:
+            raise UsageError(
+                f"{config.output} holds a run on other videos, subjects or labels than those of "
+                "data.root; choose another folder with --output DIR, or remove this one"
+            )
     entries = [run.store.entry(c.name) for c in run.corpus.clips if c.excluded is None]
     cuda = torch.cuda.is_available()
     write_json(
@@ -122,7 +134,7 @@ def write_environment(run: Run) -> str:
                 "name": run.corpus.name,
                 "classes": list(run.corpus.classes),
                 "clips": len(run.corpus.clips),
-                "fingerprint": run.store.fingerprint(run.corpus),
+                "fingerprint": fingerprint,
             },
         },
     )
@@ -285,9 +297,10 @@ def fit(config: Config, console: Console) -> None:
     with lock(output, "the run folder"):
         check_output(output, config)
         run = open_run(config, console)
+        group = write_environment(run)
+        atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
         try:
-            atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
-            tracker = Tracker(config.logger, output, write_environment(run), config.tree)
+            tracker = Tracker(config.logger, output, group, config.tree)
             bundle.write_folds(output / "folds.json", run.groups)
             numbers = range(len(run.groups)) if config.fold is None else [config.fold]
             for number in numbers:
