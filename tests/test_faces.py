@@ -284,3 +284,8 @@ def test_a_face_that_leaps_begins_a_new_run():
 def test_bad_settings_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=rf"faces\.{name} is {value}"):
         FaceConfig(**{name: value})
+
+
+def test_frames_smaller_than_any_face_hold_none():
+    with pytest.raises(NoFaceError):
+        track(np.zeros((3, 16, 16, 3), np.uint8), FaceConfig())

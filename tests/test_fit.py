@@ -123,6 +123,13 @@ def test_ctrl_c_is_status_130_and_the_run_goes_on(bundle, cache, tmp_path, capsy
     assert bytes_of(tmp_path / "tiny", "segments.csv") == bytes_of(bundle, "segments.csv")
 
 
+def test_a_training_that_diverges_is_said_to(cache, tmp_path, capsys):
+    assert fit(tmp_path / "run", cache, "--stages.spatial.optimizer.lr", 1e30) == 1
+    error = capsys.readouterr().err
+    assert "fold 0, stage spatial" in error
+    assert "diverged" in error
+
+
 def test_another_config_on_the_same_output_is_refused(bundle, cache, capsys):
     before = (bundle / "config.yaml").read_bytes()
     assert fit(bundle, cache, "--stages.vlan.iterations", 5, "--model.pool", "frame") == 2

@@ -118,6 +118,8 @@ def detect(frames: NDArray[np.uint8], config: FaceConfig, chunk: int = 16) -> li
     Returns:
         Detections in the order of frames.
     """
+    if min(frames.shape[1:3]) < 20:  # less than the smallest face MTCNN knows
+        return []
     last = len(frames) - 1
     sampled = sorted({*range(0, len(frames), config.detect_every), last})
     mtcnn = _detector(max(20, round(config.min_face * min(frames.shape[1:3]))))

@@ -297,8 +297,8 @@ def fit(config: Config, console: Console) -> None:
     with lock(output, "the run folder"):
         check_output(output, config)
         run = open_run(config, console)
-        group = write_environment(run)
         atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
+        group = write_environment(run)
         try:
             tracker = Tracker(config.logger, output, group, config.tree)
             bundle.write_folds(output / "folds.json", run.groups)
@@ -310,7 +310,7 @@ def fit(config: Config, console: Console) -> None:
                 console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
             else:
                 finish(run, tracker, console)
-        except ValueError as error:  # not the user's any more: exit status 1
+        except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
             raise RuntimeError(str(error)) from error
 
 

@@ -107,4 +107,4 @@ class StageModule(pl.LightningModule):
         else:
             features = self.network.features({k: v.flatten(0, 1) for k, v in images.items()})
             logits = self.network.classify(features[segments].transpose(1, 2))
-        return logits.double().softmax(dim=1)
+        return logits.cpu().double().softmax(dim=1)  # not every device has float64

@@ -67,7 +67,7 @@ def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Pr
         for i in range(len(data)):
             batch = move_data_to_device(data[i], module.device)
             images = transform(batch.pairs).images
-            found.append(module.clip_probabilities(images, batch.segments).cpu().numpy())
+            found.append(module.clip_probabilities(images, batch.segments).numpy())
     module.train(was_training)
     return found
 
@@ -122,6 +122,11 @@ class CurveRecorder(Callback):
         return found
 
     def _add(self, iteration: int, split: str, accuracy: float, loss: float) -> None:
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"fold {self.fold.number}, stage {self.stage}: the {split} loss is {loss} at "
+                f"iteration {iteration}; the training diverged, a smaller learning rate helps"
+            )
         point = CurvePoint(self.fold.number, self.stage, iteration, split, accuracy, loss)
         self.points.append(point)
 
