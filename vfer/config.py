@@ -6,7 +6,7 @@ from typing import Literal
 
 from vfer.corpora.facs import FacsConfig
 from vfer.faces import FaceConfig
-from vfer.networks.alexnet import InsertAfter
+from vfer.networks.alexnet import MIN_SIZE, InsertAfter
 from vfer.networks.vlan import Pool
 from vfer.segments import check_length
 from vfer.transforms import FlowConfig
@@ -100,8 +100,10 @@ class ModelConfig:
         """Refuse values outside their ranges."""
         if not 0 < self.width <= 4:
             raise ValueError(f"model.width is {self.width}; it must be above 0 and at most 4")
-        if self.input_size < 63:
-            raise ValueError(f"model.input_size is {self.input_size}; it must be at least 63 px")
+        if self.input_size < MIN_SIZE:
+            raise ValueError(
+                f"model.input_size is {self.input_size}; it must be at least {MIN_SIZE} px"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"model.dropout is {self.dropout}; it must be in 0 ≤ p < 1")
         if self.weights is not None and self.width != 1:

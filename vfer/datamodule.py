@@ -15,9 +15,10 @@ from vfer.config import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
 from vfer.segments import segment_frames, windows
 from vfer.store import CropStore
+from vfer.tables import STREAMS
 from vfer.transforms import SegmentBatch, StreamInputs, flow_key, stream_inputs
 
-STAGES = ("spatial", "temporal", "vlan")
+STAGES = (*STREAMS, "vlan")
 """The stages of training, in their order."""
 
 
@@ -211,7 +212,7 @@ class Transform:
     """``stream_inputs`` with the settings of one stage."""
 
     def __init__(self, stage: str, input_size: int, data: DataConfig) -> None:
-        self.streams = ("spatial", "temporal") if stage == "vlan" else (stage,)
+        self.streams = STREAMS if stage == "vlan" else (stage,)
         self.size, self.flow = input_size, data.flow
 
     def __call__(self, batch: SegmentBatch) -> StreamInputs:

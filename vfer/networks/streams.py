@@ -5,9 +5,7 @@ from torch import Tensor, nn
 
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.vlan import EmotionalVlan, Pool
-
-STREAMS = ("spatial", "temporal")
-"""The stream names, in the order of every ``streams`` axis."""
+from vfer.tables import STREAMS
 
 
 class FrameNetwork(nn.Module):
