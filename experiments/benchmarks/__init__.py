@@ -1,0 +1,1 @@
+"""What things cost: each module prints a table of ratios measured side by side in one run."""
