@@ -1,17 +1,27 @@
+import struct
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
 
 from vfer import video
-from vfer.video import VideoError, iter_frames, read_frames, read_video
+from vfer.video import VideoError, decode, iter_frames, probe, read_frames, read_video
 
-needs_decord = pytest.mark.skipif("decord" not in video._DECODERS, reason="no decord here")
+needs_decord = pytest.mark.skipif("decord" not in video.DECODERS, reason="no decord here")
+
+
+def use(monkeypatch, decoders):
+    """Make these the decoders: name → function."""
+    monkeypatch.setattr(video, "_BY", decoders)
+    monkeypatch.setattr(video, "DECODERS", tuple(decoders))
 
 
 @pytest.fixture(params=["all", "pyav"])
 def decoders(request, monkeypatch):
     """All decoders in their order, then PyAV alone, as on a platform without decord."""
     if request.param == "pyav":
-        monkeypatch.setattr(video, "_DECODERS", {"pyav": video._DECODERS["pyav"]})
+        use(monkeypatch, {"pyav": video._by_pyav})
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "avi"])
@@ -102,10 +112,10 @@ def broken_after(frames, error):
 
     def decode(path, chunk):
         start = 0
-        for run, fps in video._pyav_chunks(path, chunk):
+        for run in video._by_pyav(path, chunk):
             keep = run[: max(frames - start, 0)]
             if len(keep):
-                yield keep, fps
+                yield keep
             start += len(run)
             if start >= frames:
                 raise error
@@ -132,8 +142,8 @@ def test_where_the_first_decoder_fails_midway_the_next_goes_on_without_gap_or_re
     lossless, monkeypatch, failure, good, chunk
 ):
     path, frames = lossless(11)
-    decoders = {"decord": broken_after(good, failure()), "pyav": video._pyav_chunks}
-    monkeypatch.setattr(video, "_DECODERS", decoders)
+    decoders = {"decord": broken_after(good, failure()), "pyav": video._by_pyav}
+    use(monkeypatch, decoders)
     runs = list(iter_frames(path, chunk))
     assert all(1 <= len(run) <= chunk for run in runs)
     np.testing.assert_array_equal(np.concatenate(runs), frames)
@@ -142,8 +152,8 @@ def test_where_the_first_decoder_fails_midway_the_next_goes_on_without_gap_or_re
 @pytest.mark.parametrize("failure", FAILURES)
 def test_the_decoder_that_read_the_clip_is_recorded(lossless, monkeypatch, failure):
     path, frames = lossless(5)
-    decoders = {"decord": broken_after(3, failure()), "pyav": video._pyav_chunks}
-    monkeypatch.setattr(video, "_DECODERS", decoders)
+    decoders = {"decord": broken_after(3, failure()), "pyav": video._by_pyav}
+    use(monkeypatch, decoders)
     found = read_video(path)
     assert found.decoder == "pyav"
     np.testing.assert_array_equal(found.frames, frames)
@@ -155,8 +165,119 @@ def test_where_all_decoders_fail_the_error_gives_each_ones_reason(lossless, monk
         "one": broken_after(0, RuntimeError("first trouble")),
         "two": broken_after(2, ValueError("second trouble\nstack trace")),
     }
-    monkeypatch.setattr(video, "_DECODERS", decoders)
+    use(monkeypatch, decoders)
     with pytest.raises(VideoError, match=r"first trouble.*second trouble") as caught:
         read_frames(path)
     assert path.name in str(caught.value)
     assert "stack trace" not in str(caught.value)
+
+
+def encode(path, frames, codec, pixels, pts=None, **options):
+    """Write frames by any codec; ``pts`` in sixtieths of a second."""
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=60)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pixels
+        if codec == "libx265":
+            stream.options = {"x265-params": "log-level=none"}
+        for i, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format=pixels)
+            picture.pts, picture.time_base = i if pts is None else pts[i], Fraction(1, 60)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+def counting(t, height, width):
+    """Frames that tell their number by their grey, and where up is by one white corner."""
+    frames = np.empty((t, height, width, 3), np.uint8)
+    frames[:] = (20 + 6 * np.arange(t))[:, None, None, None]
+    frames += np.random.default_rng(0).integers(0, 5, frames.shape, np.uint8)
+    frames[:, : height // 4, : width // 4] = 255
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "name", "height", "width"),
+    [
+        ("libx264", "yuv420p", "phone.mp4", 48, 64),
+        ("libx264", "yuv444p", "odd.mp4", 49, 67),
+        ("ffv1", "gray", "grey.mkv", 48, 64),
+        ("libx265", "yuv420p10le", "ten-bit.mp4", 48, 64),
+        ("mpeg4", "yuv420p", "odd.avi", 49, 67),
+        ("flv", "yuv420p", "flash.flv", 48, 64),
+    ],
+)
+def test_each_frame_of_a_compressed_clip_is_itself(
+    decoders, tmp_path, codec, pixels, name, height, width
+):
+    frames = counting(30, height, width)
+    found = read_video(encode(tmp_path / name, frames, codec, pixels)).frames
+    assert found.shape == frames.shape
+    assert np.abs(found.astype(int) - frames).mean() < 2  # the next frame is 6 away
+
+
+def test_frames_at_uneven_times_are_each_read_once(decoders, tmp_path):
+    frames = counting(12, 48, 64)
+    pts = np.cumsum([0, 1, 5, 2, 1, 9, 1, 1, 3, 2, 4, 1]).tolist()
+    found = read_video(encode(tmp_path / "vfr.mp4", frames, "libx264", "yuv420p", pts))
+    assert found.frames.shape == frames.shape
+    assert np.abs(found.frames.astype(int) - frames).mean() < 2
+    assert 20 < found.fps < 26  # 12 frames in about half a second, not the stream's 60
+
+
+@pytest.mark.parametrize(("degrees", "turns"), [(90, -1), (180, 2), (270, 1)])
+def test_a_phone_held_otherwise_gives_upright_frames(decoders, tmp_path, degrees, turns):
+    """The turn stands in the track header as a matrix of 16.16 fixed-point numbers."""
+    frames = counting(5, 52, 64)
+    path = encode(tmp_path / "held.mp4", frames, "libx264", "yuv420p")
+    data = path.read_bytes()
+    at = data.index(b"tkhd") + 44
+    a, b = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(data[:at] + matrix + data[at + 36 :])
+    upright = np.rot90(frames, turns, axes=(1, 2))
+    found = read_video(path).frames
+    assert found.shape == upright.shape
+    assert np.abs(found.astype(int) - upright).mean() < 2
+
+
+def test_of_a_header_that_promises_more_the_true_frames_are_read(decoders, tmp_path):
+    frames = counting(30, 48, 64)
+    path = encode(tmp_path / "short.avi", frames, "mpeg4", "yuv420p")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 9 // 10])
+    found = read_video(path)
+    assert found.promised == 30
+    assert 5 <= len(found.frames) < 30
+    assert np.abs(found.frames.astype(int) - frames[: len(found.frames)]).mean() < 2
+
+
+def test_a_clip_cut_within_a_frame_gives_one_reason_of_each_decoder(tmp_path):
+    path = encode(
+        tmp_path / "cut.mp4", counting(30, 48, 64), "libx264", "yuv420p", movflags="faststart"
+    )
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 7 // 10])
+    with pytest.raises(VideoError) as caught:
+        read_video(path)
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    assert [text.count(f"{name}: ") for name in video.DECODERS] == [1] * len(video.DECODERS)
+
+
+@pytest.mark.parametrize("decoder", video.DECODERS)
+def test_one_named_decoder_reads_alone_or_says_why_not(lossless, tmp_path, decoder):
+    path, frames = lossless(7)
+    np.testing.assert_array_equal(np.concatenate(list(decode(path, decoder, 3))), frames)
+    text = tmp_path / "text.avi"
+    text.write_text("no video")
+    with pytest.raises(VideoError, match=rf"text\.avi: cannot be read \({decoder}: "):
+        list(decode(text, decoder))
+
+
+def test_a_header_is_probed_without_decoding(lossless, tmp_path):
+    assert probe(lossless(9, name="clip.avi", fps=30)[0]) == (30, 9)
+    text = tmp_path / "text.avi"
+    text.write_text("no video")
+    assert probe(text) == (0, 0)

@@ -1,6 +1,6 @@
 """From a video file to its frames: decord, or PyAV where decord cannot."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,9 @@ try:
 except ImportError:  # no wheel for this platform
     decord = None
 
+Run = NDArray[np.uint8]
+"""Consecutive frames, ``(t, H, W, 3)`` uint8 RGB, as they are to be seen (rotated upright)."""
+
 
 class VideoError(ValueError):
     """A video that cannot be read; the message names the file."""
@@ -24,7 +27,7 @@ class Video:
 
     Attributes:
         frames: ``(T, H, W, 3)`` uint8 RGB, T ≥ 1.
-        fps: Mean frames a second, as the container says.
+        fps: Mean frames a second, as the container says; 0 where it says nothing.
         decoder: ``decord`` or ``pyav``.
         promised: Frames the container's header promises; 0 where it says nothing.
     """
@@ -35,44 +38,46 @@ class Video:
     promised: int
 
 
-def _decord_chunks(path: Path, chunk: int) -> Iterator[tuple[NDArray[np.uint8], float]]:
+def _by_decord(path: Path, chunk: int) -> Iterator[Run]:
     decord.logging.set_level(decord.logging.FATAL)  # its native log would print a clip's troubles
     reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
-    for start in range(0, len(reader), chunk):
-        indices = range(start, min(start + chunk, len(reader)))
-        yield reader.get_batch(indices).asnumpy(), float(reader.get_avg_fps())
+    count = len(reader)
+    try:
+        for start in range(0, count, chunk):
+            # One by one into one array: faster than ``get_batch``.
+            first = reader.next().asnumpy()
+            if first.shape[2] != 3:  # of narrow frames it takes the rows' padding for pixels
+                raise RuntimeError(f"cannot read frames {first.shape[1]} px wide")
+            run = np.empty((min(chunk, count - start), *first.shape), np.uint8)
+            run[0] = first
+            for i in range(1, len(run)):
+                run[i] = reader.next().asnumpy()
+            yield run
+    except StopIteration:
+        raise RuntimeError(f"fewer than its {count} frames") from None
 
 
-def _pyav_chunks(path: Path, chunk: int) -> Iterator[tuple[NDArray[np.uint8], float]]:
+def _by_pyav(path: Path, chunk: int) -> Iterator[Run]:
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        fps = float(stream.average_rate or stream.guessed_rate or 0)
-        frames: list[NDArray[np.uint8]] = []
-        for frame in container.decode(stream):
-            frames.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-            if len(frames) == chunk:
-                yield np.stack(frames), fps
-                frames.clear()
-        if frames:
-            yield np.stack(frames), fps
+        run: list[NDArray[np.uint8]] = []
+        for frame in container.decode(container.streams.video[0]):
+            image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            run.append(np.rot90(image, frame.rotation // 90))  # decord does this by itself
+            if len(run) == chunk:
+                yield np.stack(run)
+                run.clear()
+        if run:
+            yield np.stack(run)
 
 
-_DECODERS = (
-    {"pyav": _pyav_chunks}
-    if decord is None
-    else {
-        "decord": _decord_chunks,
-        "pyav": _pyav_chunks,
-    }
-)
+_BY: dict[str, Callable[[Path, int], Iterator[Run]]] = {"pyav": _by_pyav}
 _ERRORS: tuple[type[Exception], ...] = (RuntimeError, IndexError, ValueError, av.FFmpegError)
 if decord is not None:
+    _BY = {"decord": _by_decord} | _BY
     _ERRORS += (decord.DECORDError, decord._ffi.base.DECORDLimitReachedError)
 
-
-def _reason(decoder: str, error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{decoder}: {lines[0]}"
+DECODERS = tuple(_BY)
+"""The decoders there are on this platform, in the order in which they are tried."""
 
 
 def _check_file(path: Path) -> None:
@@ -80,8 +85,50 @@ def _check_file(path: Path) -> None:
         raise VideoError(f"{path}: no such file")
 
 
-def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[NDArray[np.uint8]]:
+def _cannot(path: Path, reasons: Sequence[str]) -> VideoError:
+    return VideoError(f"{path}: cannot be read ({'; '.join(reasons)})")
+
+
+def _decode(path: Path, decoder: str, chunk: int) -> Iterator[Run]:
+    """The runs of one decoder; what it raises is a ``VideoError`` that says only why."""
+    some = False
+    try:
+        for run in _BY[decoder](path, chunk):
+            some = True
+            yield run
+    except _ERRORS as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise VideoError(f"{decoder}: {lines[0]}") from error
+    if not some:
+        raise VideoError(f"{decoder}: no frames")
+
+
+def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Run]:
+    """Frames of a video in order by one decoder, with bounded memory.
+
+    Args:
+        path: The video file.
+        decoder: One of ``DECODERS``.
+        chunk: Frames a run, at least 1.
+
+    Yields:
+        ``(t, H, W, 3)`` uint8 RGB, 1 ≤ t ≤ chunk.
+
+    Raises:
+        VideoError: If it cannot read the file to its end, or there is no frame.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        yield from _decode(path, decoder, chunk)
+    except VideoError as error:
+        raise _cannot(path, [str(error)]) from error
+
+
+def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Run]:
     """Frames of a video in order, in runs of at most ``chunk``, with bounded memory.
+
+    Where one decoder fails midway, the next goes on with the frame after.
 
     Args:
         path: The video file.
@@ -99,25 +146,23 @@ def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[NDArray[np.uint8]
     path = Path(path)
     _check_file(path)
     done, reasons = 0, []
-    for name, decode in _DECODERS.items():
+    for decoder in DECODERS:
         seen = 0
         try:
-            for frames, _ in decode(path, chunk):
-                fresh = frames[max(done - seen, 0) :]  # what an earlier decoder has not yielded
-                seen += len(frames)
+            for run in _decode(path, decoder, chunk):
+                fresh = run[max(done - seen, 0) :]  # what an earlier decoder has not yielded
+                seen += len(run)
                 if len(fresh):
                     done = seen
                     yield fresh
-            if done:
-                return
-            reasons.append(f"{name}: no frames")
-        except _ERRORS as error:
-            reasons.append(_reason(name, error))
-    raise VideoError(f"{path}: cannot be read ({'; '.join(reasons)})")
+            return
+        except VideoError as error:
+            reasons.append(str(error))
+    raise _cannot(path, reasons)
 
 
 def read_video(path: str | Path) -> Video:
-    """Decode a whole clip, each frame once and in order.
+    """Decode a whole clip, each frame once and in order, by the first decoder that can.
 
     Raises:
         VideoError: If no decoder can read the file, or it holds no frame.
@@ -125,16 +170,15 @@ def read_video(path: str | Path) -> Video:
     path = Path(path)
     _check_file(path)
     reasons = []
-    for name, decode in _DECODERS.items():
+    for decoder in DECODERS:
         try:
-            chunks = list(decode(path, 64))
-            if chunks:
-                frames = np.concatenate([frames for frames, _ in chunks])
-                return Video(frames, chunks[0][1], name, _promised(path))
-            reasons.append(f"{name}: no frames")
-        except _ERRORS as error:
-            reasons.append(_reason(name, error))
-    raise VideoError(f"{path}: cannot be read ({'; '.join(reasons)})")
+            frames = np.concatenate(list(_decode(path, decoder, 64)))
+        except VideoError as error:
+            reasons.append(str(error))
+        else:
+            fps, promised = probe(path)
+            return Video(frames, fps, decoder, promised)
+    raise _cannot(path, reasons)
 
 
 def read_frames(path: str | Path) -> tuple[NDArray[np.uint8], float]:
@@ -147,9 +191,14 @@ def read_frames(path: str | Path) -> tuple[NDArray[np.uint8], float]:
     return video.frames, video.fps
 
 
-def _promised(path: Path) -> int:
+def probe(path: str | Path) -> tuple[float, int]:
+    """What a video's header says, nothing decoded: frames a second and their number, 0 if unsaid.
+
+    A header may promise more frames than there are.
+    """
     try:
         with av.open(str(path)) as container:
-            return int(container.streams.video[0].frames)
+            stream = container.streams.video[0]
+            return float(stream.average_rate or stream.guessed_rate or 0), int(stream.frames)
     except (av.FFmpegError, IndexError):
-        return 0
+        return 0.0, 0
