@@ -214,7 +214,7 @@ def test_each_frame_of_a_compressed_clip_is_itself(
     frames = counting(30, height, width)
     found = read_video(encode(tmp_path / name, frames, codec, pixels)).frames
     assert found.shape == frames.shape
-    assert np.abs(found.astype(int) - frames).mean() < 2  # the next frame is 6 away
+    assert np.abs(found.astype(int) - frames).mean() < 3  # the next frame is 6 away
 
 
 def test_frames_at_uneven_times_are_each_read_once(decoders, tmp_path):
@@ -222,7 +222,7 @@ def test_frames_at_uneven_times_are_each_read_once(decoders, tmp_path):
     pts = np.cumsum([0, 1, 5, 2, 1, 9, 1, 1, 3, 2, 4, 1]).tolist()
     found = read_video(encode(tmp_path / "vfr.mp4", frames, "libx264", "yuv420p", pts))
     assert found.frames.shape == frames.shape
-    assert np.abs(found.frames.astype(int) - frames).mean() < 2
+    assert np.abs(found.frames.astype(int) - frames).mean() < 3
     assert 20 < found.fps < 26  # 12 frames in about half a second, not the stream's 60
 
 
@@ -239,7 +239,7 @@ def test_a_phone_held_otherwise_gives_upright_frames(decoders, tmp_path, degrees
     upright = np.rot90(frames, turns, axes=(1, 2))
     found = read_video(path).frames
     assert found.shape == upright.shape
-    assert np.abs(found.astype(int) - upright).mean() < 2
+    assert np.abs(found.astype(int) - upright).mean() < 3
 
 
 def test_of_a_header_that_promises_more_the_true_frames_are_read(decoders, tmp_path):
@@ -250,7 +250,7 @@ def test_of_a_header_that_promises_more_the_true_frames_are_read(decoders, tmp_p
     found = read_video(path)
     assert found.promised == 30
     assert 5 <= len(found.frames) < 30
-    assert np.abs(found.frames.astype(int) - frames[: len(found.frames)]).mean() < 2
+    assert np.abs(found.frames.astype(int) - frames[: len(found.frames)]).mean() < 3
 
 
 def test_a_clip_cut_within_a_frame_gives_one_reason_of_each_decoder(tmp_path):
