@@ -1,19 +1,30 @@
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
+from vfer import video
 from vfer.config import DataConfig
 from vfer.corpora import Clip, Corpus, enterface
 from vfer.faces import FaceConfig
 from vfer.files import sha256
-from vfer.prepare import fill, lock, open_corpus, prepare_clip, report
+from vfer.prepare import fill, lock, main, open_corpus, open_store, prepare_clip, report
 from vfer.store import CropStore, Entry
 from vfer.transforms import FlowConfig, flow_key, pair_flow
+from vfer.video import decode
 
 
 @pytest.fixture
@@ -79,38 +90,226 @@ def test_a_clip_without_a_face_is_no_face_with_the_reason(lossless):
 
 
 def files(store):
-    """Name → bytes of everything in a store but its lock."""
+    """Name → bytes of everything in a store but its locks."""
     return {
         str(path.relative_to(store.directory)): path.read_bytes()
         for path in store.directory.rglob("*")
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and not path.name.startswith(".lock")
     }
 
 
 def test_a_store_has_the_same_bytes_with_one_process_and_with_two(corpus, tmp_path, console):
     one = fill(corpus, settings(tmp_path / "1", workers=1), console)
     two = fill(corpus, settings(tmp_path / "2", workers=2), console)
-    assert len(files(one)) == 6
+    assert len(files(one)) == 2 * 3 + 1
     assert files(one) == files(two)
     assert {one.entry(clip.name).status for clip in corpus.clips} == {"ok"}
 
 
-def test_filling_goes_on_where_it_stopped_and_does_nothing_twice(
-    corpus, tmp_path, console, monkeypatch
+def test_filling_goes_on_where_it_stopped_and_does_nothing_twice(corpus, tmp_path, console):
+    config = settings(tmp_path)
+    before = fill(replace(corpus, clips=corpus.clips[:2]), config, console)
+    written = {path: path.stat().st_mtime_ns for path in before.directory.rglob("*.npy")}
+    assert len(written) == 2
+    left = before.directory / "crops" / ".x.npy.0123.tmp"  # as a killed process leaves it
+    left.write_bytes(b"half")
+    store = fill(corpus, config, console)
+    again = {path: path.stat().st_mtime_ns for path in store.directory.rglob("*.npy")}
+    assert len(again) == 3
+    assert again.items() > written.items()
+    assert not left.exists()
+    fresh = fill(corpus, settings(tmp_path / "fresh"), console)
+    assert files(store) == files(fresh)
+
+
+def test_a_video_that_has_changed_is_prepared_again_with_its_flow(corpus, tmp_path, console):
+    videos = []
+    for clip in corpus.clips[:2]:
+        path = tmp_path / f"{len(videos)}.avi"
+        path.write_bytes(clip.path.read_bytes())
+        videos.append(replace(clip, path=path))
+    own = replace(corpus, clips=tuple(videos))
+    config = settings(tmp_path / "cache", flow=FlowConfig(levels=1))
+    before = files(fill(own, config, console))
+    os.utime(videos[0].path)  # touched, not changed
+    assert files(fill(own, config, console)) == before
+    videos[0].path.write_bytes(corpus.clips[2].path.read_bytes())
+    store = fill(own, config, console)
+    changed = {
+        name.split("/")[0][:4] for name, data in files(store).items() if data != before[name]
+    }
+    assert changed == {"crop", "clip", "flow", "mani"}
+    assert store.entry(videos[0].name).source == sha256(corpus.clips[2].path)
+    expected = prepare_clip(replace(corpus.clips[2], name=videos[0].name), FaceConfig())[1]
+    np.testing.assert_array_equal(CropStore(store.directory).crops(videos[0].name), expected)
+
+
+def with_bad_decoders(clip, faces, decoders, decode):
+    """Runs in a worker process: what the decoders do depends on the file's name."""
+
+    def decord(path, chunk):
+        if path.stem in ("crash", "both"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if path.stem == "hang":
+            time.sleep(600)
+        yield from video._by_pyav(path, chunk)
+
+    def pyav(path, chunk):
+        if path.stem == "both":
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield from video._by_pyav(path, chunk)
+
+    with patch.dict(video._BY, decord=decord, pyav=pyav):
+        return prepare_clip(clip, faces, decoders, decode)
+
+
+@pytest.mark.skipif("decord" not in video.DECODERS, reason="no decord here")
+def test_a_clip_that_crashes_or_hangs_decord_is_read_by_pyav_or_costs_itself(
+    corpus, tmp_path, console
+):
+    clips = []
+    for name in ("fine", "crash", "hang", "both"):
+        path = tmp_path / f"{name}.avi"
+        path.write_bytes(corpus.clips[0].path.read_bytes())
+        clips.append(Clip(name, path, "1", "fear"))
+    own = Corpus("c", ("fear",), tuple(clips))
+    config = settings(tmp_path / "cache", decode_timeout=1.0, workers=2)
+    store = fill(own, config, console, with_bad_decoders)
+    entries = {name: store.entry(name) for name in ("fine", "crash", "hang", "both")}
+    assert [e.status for e in entries.values()] == ["ok", "ok", "ok", "unreadable"]
+    assert [e.decoder for e in entries.values()] == ["decord", "pyav", "pyav", ""]
+    assert re.search(
+        r"both\.avi: cannot be read \(with decord or pyav, the process that read it died "
+        r"\(exit status -11\); with pyav, .* died \(exit status -9\)\)",
+        entries["both"].reason,
+    )
+    assert entries["both"].source == entries["fine"].source
+    assert store.crops("crash").tobytes() == store.crops("hang").tobytes()
+    assert store.missing(clips) == []
+
+
+def dies(clip, faces, decoders, decode):
+    os._exit(3)
+
+
+def test_where_every_process_dies_nothing_is_recorded_and_the_error_says_so(
+    corpus, tmp_path, console
 ):
     config = settings(tmp_path)
-    before = files(fill(replace(corpus, clips=corpus.clips[:2]), config, console))
-    seen = []
+    with pytest.raises(RuntimeError, match=r"every preparing process died.*exit status 3.*workers"):
+        fill(corpus, config, console, dies)
+    assert open_store(corpus, config).missing(corpus.clips) == list(corpus.clips)
 
-    def note(clip, faces):
-        seen.append(clip.name)
-        return prepare_clip(clip, faces)
 
-    monkeypatch.setattr("vfer.prepare.prepare_clip", note)
-    store = fill(corpus, config, console)
-    fill(corpus, config, console)
-    assert seen == [corpus.clips[2].name]
-    assert files(store).items() > before.items()
+def test_a_long_clip_is_decoded_twice_with_the_same_result(corpus, monkeypatch):
+    expected = prepare_clip(corpus.clips[0], FaceConfig())
+    passes = []
+
+    def counted(path, decoder):
+        passes.append(decoder)
+        return decode(path, decoder, 4)
+
+    assert prepare_clip(corpus.clips[0], FaceConfig(), decode=counted)[0] == expected[0]
+    assert len(passes) == 1
+    monkeypatch.setattr("vfer.prepare.KEPT", 500_000)
+    found = prepare_clip(corpus.clips[0], FaceConfig(), decode=counted)
+    assert len(passes) == 3
+    assert found[0] == expected[0]
+    assert found[1].tobytes() == expected[1].tobytes()
+
+
+def test_a_clip_with_less_than_half_of_its_promised_frames_is_unreadable(corpus, monkeypatch):
+    monkeypatch.setattr("vfer.prepare.probe", lambda path: (25.0, 21))
+    entry, crops = prepare_clip(corpus.clips[0], FaceConfig())
+    assert crops is None
+    assert entry.status == "unreadable"
+    assert "10 frames could be read, its header promises 21" in entry.reason
+    monkeypatch.setattr("vfer.prepare.probe", lambda path: (25.0, 20))
+    assert prepare_clip(corpus.clips[0], FaceConfig())[0].status == "ok"
+
+
+def test_a_clip_that_is_gone_is_unreadable_with_the_reason(tmp_path):
+    entry, crops = prepare_clip(bare_clip(tmp_path / "gone.avi"), FaceConfig())
+    assert crops is None
+    assert entry.status == "unreadable"
+    assert "gone.avi: cannot be opened (No such file" in entry.reason
+
+
+def test_the_processes_of_a_launcher_share_the_clips_and_make_the_same_store(
+    facs_root, tmp_path, console
+):
+    def arguments(cache):
+        return [
+            "--data.corpus", "enterface05", "--data.root", str(facs_root), "--data.workers", "1",
+            "--data.cache", str(tmp_path / cache), "--data.flow.levels", "1",
+        ]  # fmt: skip
+
+    assert main(arguments("alone")) == 0
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "vfer.prepare", *arguments("shared")],
+            env={**os.environ, "RANK": str(k), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for k in range(2)
+    ]
+    said = [process.communicate()[0] for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0]
+    assert "18 clips, 18 usable" in said[0]
+    assert "usable" not in said[1]
+    (alone,), (shared,) = ((tmp_path / n / "crops").iterdir() for n in ("alone", "shared"))
+    assert files(CropStore(alone)) == files(CropStore(shared))
+    assert len(files(CropStore(alone))) == 3 * 18 + 1
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_still_makes_the_same_store(facs_root, tmp_path):
+    def arguments(cache):
+        return [
+            "--data.corpus", "enterface05", "--data.root", str(facs_root), "--data.workers", "2",
+            "--data.cache", str(tmp_path / cache), "--data.flow.levels", "1",
+        ]  # fmt: skip
+
+    start = time.monotonic()
+    command = [sys.executable, "-m", "vfer.prepare"]
+    subprocess.run([*command, *arguments("whole")], check=True, stdout=subprocess.DEVNULL)
+    lasts = time.monotonic() - start
+    rng, finished = np.random.default_rng(0), 0
+    for _ in range(20):
+        process = subprocess.Popen(
+            [*command, *arguments("killed")], stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            process.wait(rng.uniform(0.3, 0.9) * lasts)
+            finished += 1
+            shutil.rmtree(tmp_path / "killed")
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert finished < 15
+    subprocess.run([*command, *arguments("killed")], check=True, stdout=subprocess.DEVNULL)
+    (whole,), (killed,) = ((tmp_path / n / "crops").iterdir() for n in ("whole", "killed"))
+    assert files(CropStore(whole)) == files(CropStore(killed))
+
+
+def test_a_store_is_hardly_larger_than_its_crops(corpus, tmp_path, console):
+    store = fill(corpus, settings(tmp_path), console)
+    frames = sum(store.entry(clip.name).frames for clip in corpus.clips)
+    assert sum(len(data) for data in files(store).values()) <= 1.02 * frames * 49_500
+
+
+def test_the_manifest_has_a_row_for_every_clip(corpus, tmp_path, console):
+    left_out = replace(corpus.clips[2], excluded="not segmented")
+    store = fill(replace(corpus, clips=(*corpus.clips[:2], left_out)), settings(tmp_path), console)
+    with (store.directory / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["clip"] for row in rows] == [clip.name for clip in corpus.clips]
+    assert [row["status"] for row in rows] == ["ok", "ok", "excluded"]
+    assert rows[2]["reason"] == "not segmented"
+    entry = store.entry(corpus.clips[0].name)
+    assert (rows[0]["source"], int(rows[0]["frames"])) == (entry.source, entry.frames)
+    assert (rows[0]["subject"], rows[0]["emotion"]) == ("1", corpus.clips[0].emotion)
 
 
 def test_a_bad_clip_does_not_stop_the_others_and_the_report_names_it(

@@ -41,6 +41,7 @@ _FREE = (
     "data.root",
     "data.cache",
     "data.workers",
+    "data.decode_timeout",
     "data.loaders",
     "logger.",
     "trainer.enable_progress_bar",

@@ -49,6 +49,7 @@ class DataConfig:
         flow: Optical flow.
         facs: What the built-in corpus is like.
         workers: Processes that render and prepare clips; null takes one a core.
+        decode_timeout: Seconds after which a decoder that gives no further frame is given up.
         loaders: Processes that load batches beside the training; 0 loads in the training process.
     """
 
@@ -61,6 +62,7 @@ class DataConfig:
     flow: FlowConfig = field(default_factory=FlowConfig)
     facs: FacsConfig = field(default_factory=FacsConfig)
     workers: int | None = None
+    decode_timeout: float = 60.0
     loaders: int = 0
 
     def __post_init__(self) -> None:
@@ -68,6 +70,8 @@ class DataConfig:
         check_length(self.segment_length)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"data.workers is {self.workers}; it must be at least 1, or null")
+        if not self.decode_timeout > 0:
+            raise ValueError(f"data.decode_timeout is {self.decode_timeout}; it must be above 0 s")
         if self.loaders < 0:
             raise ValueError(f"data.loaders is {self.loaders}; it must be at least 0")
 

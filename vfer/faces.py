@@ -4,6 +4,7 @@ Section 3.2 of the paper: the crop is normalised by the eye distance d, about 2d
 150×110 pixels. Here d = 55 px, so the crop is 2d wide; the eye row is at a third of its height.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -165,19 +166,20 @@ def follow(detections: list[Detection]) -> list[Detection]:
     return max(runs, key=lambda run: sum(float(np.prod(d.box[2:] - d.box[:2])) for d in run))
 
 
-def track(frames: NDArray[np.uint8], config: FaceConfig) -> Track:
+def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
     """Find, follow and stabilise one face.
 
     Eyes of frames between two detections are interpolated, those before the first and after the
     last repeated.
 
     Args:
-        frames: ``(T, H, W, 3)`` uint8 RGB, T ≥ 1.
+        chunks: Runs of frames ``(t, H, W, 3)`` uint8 RGB, in order; at least one frame.
         config: See ``FaceConfig``.
 
     Raises:
         NoFaceError: If the face is in too few of the sampled frames.
     """
+    frames = np.concatenate(list(chunks))
     detections = detect(frames, config)
     sampled = len({*range(0, len(frames), config.detect_every), len(frames) - 1})
     face = follow(detections) if detections else []

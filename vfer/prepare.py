@@ -3,17 +3,15 @@
 Interrupted and run again, it goes on with the clips that are missing.
 """
 
-import multiprocessing
-import os
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,28 +23,24 @@ from rich.progress import Progress
 from vfer.cli import bar, parse, run_command
 from vfer.config import DataConfig
 from vfer.corpora import Clip, Corpus, enterface, facs
-from vfer.faces import FaceConfig, NoFaceError, align, track
+from vfer.faces import HEIGHT, WIDTH, FaceConfig, NoFaceError, align, track
 from vfer.files import atomic_write, key_of, sha256
 from vfer.store import CropStore, Entry, array_bytes, store_key
 from vfer.transforms import FlowConfig, flow_key, pair_flow
-from vfer.video import VideoError, read_video
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    return os.cpu_count() or 1 if sys.platform == "darwin" else len(os.sched_getaffinity(0))
+from vfer.video import DECODERS, Run, VideoError, decode, probe
+from vfer.workers import Died, cores, impatient, outcomes, rank
 
 
 @contextmanager
-def lock(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for this process alone.
+def lock(folder: Path, what: str, part: int = 0) -> Iterator[None]:
+    """Hold a folder, or one of the parts into which several writers divide it, for this process.
 
     Raises:
         RuntimeError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / f".lock{part or ''}", timeout=0):
             yield
     except Timeout as error:
         raise RuntimeError(
@@ -92,94 +86,200 @@ def open_corpus(config: DataConfig, console: Console) -> Corpus:
     return Corpus("facs", corpus.classes, corpus.clips, corpus.unexpected)
 
 
-def prepare_clip(clip: Clip, config: FaceConfig) -> tuple[Entry, NDArray[np.uint8] | None]:
+KEPT = 2**30
+"""A clip's frames are kept in memory up to so many bytes; a longer one is decoded twice."""
+
+MIN_PROMISED = 0.5
+"""A clip of fewer frames than this share of what its header promises is unreadable."""
+
+Decode = Callable[[Path, str], Iterator[Run]]
+
+
+def prepare_clip(
+    clip: Clip,
+    config: FaceConfig,
+    decoders: Sequence[str] = DECODERS,
+    decode: Decode = decode,
+) -> tuple[Entry, NDArray[np.uint8] | None]:
     """Decode a clip, find its face, and cut the crops; a pure function of the video's bytes.
+
+    Args:
+        clip: The clip.
+        config: How faces are found and aligned.
+        decoders: Which to try, in this order.
+        decode: A path's frames by one of them.
 
     Returns:
         The record, and the crops ``(T, 150, 110, 3)`` uint8 of a usable clip.
     """
-    source = sha256(clip.path)
+    entry = Entry(clip.name, "unreadable")
     try:
-        video = read_video(clip.path)
-    except VideoError as error:
-        return Entry(clip.name, "unreadable", str(error), source), None
-    entry = Entry(
-        clip.name,
-        "ok",
-        source=source,
-        decoder=video.decoder,
-        frames=len(video.frames),
-        promised=video.promised,
-        fps=video.fps,
-    )
+        about = clip.path.stat()
+        entry = replace(entry, size=about.st_size, modified=about.st_mtime_ns)
+        entry = replace(entry, source=sha256(clip.path))
+    except OSError as error:
+        return replace(entry, reason=f"{clip.path}: cannot be opened ({error.strerror})"), None
+    fps, promised = probe(clip.path)
+    entry = replace(entry, fps=fps, promised=promised)
+    reasons = []
+    for decoder in decoders:
+        try:
+            return _prepare(clip.path, replace(entry, decoder=decoder), config, decode)
+        except (VideoError, MemoryError) as error:
+            reasons.append(str(error) or "does not fit into memory")
+    return replace(entry, reason="; ".join(reasons)), None
+
+
+def _prepare(
+    path: Path, entry: Entry, config: FaceConfig, decode: Decode
+) -> tuple[Entry, NDArray[np.uint8] | None]:
+    """``prepare_clip`` by the decoder that the entry names."""
+    kept: list[Run] | None = []
+    frames = size = 0
+
+    def first_pass() -> Iterator[Run]:
+        nonlocal kept, frames, size
+        for run in decode(path, entry.decoder):
+            frames += len(run)
+            size += run.nbytes
+            if size > KEPT:
+                kept = None
+            if kept is not None:
+                kept.append(run)
+            yield run
+
+    face, reason = None, ""
     try:
-        face = track(video.frames, config)
+        face = track(first_pass(), config)
     except NoFaceError as error:
-        return replace(entry, status="no_face", reason=str(error)), None
+        reason = str(error)
+    if frames < MIN_PROMISED * entry.promised:
+        raise VideoError(
+            f"{path}: {frames} frames could be read, its header promises {entry.promised}"
+        )
+    entry = replace(entry, frames=frames)
+    if face is None:
+        return replace(entry, status="no_face", reason=reason), None
+    crops = np.empty((frames, HEIGHT, WIDTH, 3), np.uint8)
+    done = 0
+    for run in decode(path, entry.decoder) if kept is None else kept:
+        part = slice(done, done + len(run))
+        crops[part] = align(run, face.eyes[part], config)
+        done += len(run)
     apart = np.linalg.norm(face.eyes[:, 1] - face.eyes[:, 0], axis=1)
     entry = replace(
         entry,
+        status="ok",
         sampled=face.sampled,
         detected=face.detected,
         confidence=face.confidence,
         eye_distance=float(np.median(apart)),
     )
-    return entry, align(video.frames, face.eyes, config)
+    return entry, crops
 
 
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # so that a clip's bytes do not depend on the machine's cores
+Prepare = Callable[[Clip, FaceConfig, Sequence[str], Decode], tuple[Entry, Any]]
 
 
-def _prepare_into(directory: Path, config: FaceConfig, clip: Clip) -> str:
-    entry, crops = prepare_clip(clip, config)
+def _prepare_into(
+    directory: Path,
+    config: DataConfig,
+    decoders: Sequence[str],
+    prepare: Prepare,
+    clip: Clip,
+) -> str:
+    """Prepare a clip in a worker process; one that gives no frame in time ends it."""
+
+    def decode_in_time(path: Path, decoder: str) -> Iterator[Run]:
+        return impatient(decode(path, decoder), config.decode_timeout)
+
+    entry, crops = prepare(clip, config.faces, decoders, decode_in_time)
     CropStore(directory).add(entry, crops)
     return entry.status
 
 
-def _results(work: "partial[str]", clips: Sequence[Clip], workers: int) -> Iterator[str]:
-    if workers == 1:
-        threads = torch.get_num_threads()
-        _one_thread()
-        try:
-            yield from map(work, clips)
-        finally:
-            torch.set_num_threads(threads)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
-        try:
-            for done in as_completed([pool.submit(work, clip) for clip in clips]):
-                yield done.result()
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                "a preparing process died (out of memory?); run again to go on with the clips "
-                "that are missing, with fewer --data.workers if memory is short"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _fill_crops(
+    store: CropStore,
+    clips: Sequence[Clip],
+    config: DataConfig,
+    prepare: Prepare,
+    progress: Progress,
+) -> None:
+    """Prepare clips; one whose process dies is tried once more, by the last decoder alone."""
+    task = progress.add_task("preparing clips", total=len(clips))
+    reasons: dict[str, str] = {}
+    todo, prepared = list(clips), 0
+    for decoders in (DECODERS, DECODERS[-1:]):
+        work = partial(_prepare_into, store.directory, config, decoders, prepare)
+        dead = []
+        processes = min(config.workers or cores(), len(todo))
+        for clip, outcome in outcomes(work, todo, processes, "vfer.prepare") if todo else ():
+            if isinstance(outcome, Died):
+                said = f"with {' or '.join(decoders)}, the process that read it {outcome.reason}"
+                reasons[clip.name] = "; ".join(filter(None, [reasons.get(clip.name), said]))
+                dead.append(clip)
+            else:
+                prepared += 1
+                progress.advance(task)
+        todo = dead
+    if todo and not prepared and len(todo) > 1:
+        raise RuntimeError(
+            f"every preparing process died, first over {todo[0].path}: {reasons[todo[0].name]}; "
+            "with too little memory, fewer --data.workers help"
+        )
+    for clip in todo:
+        about = clip.path.stat()
+        found = (sha256(clip.path), about.st_size, about.st_mtime_ns)
+        reason = f"{clip.path}: cannot be read ({reasons[clip.name]})"
+        store.add(Entry(clip.name, "unreadable", reason, *found), None)
+        progress.advance(task)
 
 
-def fill(corpus: Corpus, config: DataConfig, console: Console) -> CropStore:
-    """Prepare every clip that has no entry in the corpus's crop store yet.
-
-    Raises:
-        RuntimeError: If another process writes the store, or a preparing process dies.
-    """
+def open_store(corpus: Corpus, config: DataConfig) -> CropStore:
+    """The crop store of a corpus under a config's settings, filled or not."""
     root = str(config.root.resolve()) if config.root else asdict(config.facs)
     name = f"{corpus.name}-{key_of([root, store_key(config.faces)])}"
-    store = CropStore(config.cache / "crops" / name)
-    with lock(store.directory, "the crop store"), bar(console) as progress:
-        missing = store.missing(corpus.clips)
-        if missing:
-            workers = min(config.workers or cores(), len(missing))
-            work = partial(_prepare_into, store.directory, config.faces)
-            task = progress.add_task("preparing clips", total=len(missing))
-            for _ in _results(work, missing, workers):
-                progress.advance(task)
-        if config.flow.cache:
-            _fill_flow(corpus, store, config.flow, progress)
+    return CropStore(config.cache / "crops" / name)
+
+
+def fill(
+    corpus: Corpus, config: DataConfig, console: Console, prepare: Prepare = prepare_clip
+) -> CropStore:
+    """Prepare every clip that has no entry in the corpus's crop store yet.
+
+    Each process of a launcher such as torchrun prepares its part of the clips and returns when
+    all are there.
+
+    Raises:
+        RuntimeError: If another process writes the store, or no preparing process lives.
+    """
+    store = open_store(corpus, config)
+    number, ranks = rank()
+    key = flow_key(config.flow) if config.flow.cache else None
+    mine = replace(corpus, clips=corpus.clips[number::ranks])
+    if not _is_full(store, mine, key):
+        with lock(store.directory, "the crop store", number), bar(console) as progress:
+            if ranks == 1:
+                for left in store.directory.rglob(".*.tmp"):  # of a process that was killed
+                    left.unlink(missing_ok=True)
+            clips = store.missing(mine.clips)
+            if clips:
+                _fill_crops(store, clips, config, prepare, progress)
+            if key is not None:
+                _fill_flow(mine, store, config.flow, progress)
+    if not _is_full(store, corpus, key):
+        console.print(f"rank {number} of {ranks}: waiting for the clips of the others")
+        while not _is_full(store, corpus, key):
+            time.sleep(1)
+    if number == 0:
+        store.write_manifest(corpus)
     return store
+
+
+def _is_full(store: CropStore, corpus: Corpus, key: str | None) -> bool:
+    return not store.missing(corpus.clips) and (
+        key is None or all(store.flow_path(c.name, key).is_file() for c in store.usable(corpus))
+    )
 
 
 def _fill_flow(corpus: Corpus, store: CropStore, config: FlowConfig, progress: Progress) -> None:
@@ -230,7 +330,9 @@ def main(argv: Iterable[str] | None = None) -> int:
         config = parse("vfer.prepare", argv)
         console = Console(highlight=False)
         corpus = open_corpus(config.data, console)
-        report(corpus, fill(corpus, config.data, console), console)
+        store = fill(corpus, config.data, console)
+        if rank()[0] == 0:
+            report(corpus, store, console)
 
     return run_command(command, argv)
 

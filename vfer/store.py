@@ -7,9 +7,11 @@ with the reason, and no crops. Optical flow of neighbouring frames is kept besid
 memory maps, so what is not needed stays on disk.
 """
 
+import csv
+import glob
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from hashlib import sha256 as hash_bytes
 from pathlib import Path
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 from vfer.corpora import Clip, Corpus
 from vfer.faces import HEIGHT, WIDTH, FaceConfig
-from vfer.files import atomic_write, key_of, read_json, write_json
+from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 
 T = TypeVar("T", bound=np.generic)
 
@@ -36,7 +38,9 @@ class Entry:
         clip: The clip's name.
         status: ``ok``, ``no_face`` or ``unreadable``.
         reason: Why it is not usable; empty where it is.
-        source: SHA-256 of the video file.
+        source: SHA-256 of the video file; empty if it could not be opened.
+        size: The video file's bytes.
+        modified: Its time of change, nanoseconds since 1970.
         decoder: ``decord`` or ``pyav``; empty if unreadable.
         frames: Frames decoded.
         promised: Frames the container's header promises, 0 where it says nothing.
@@ -52,6 +56,8 @@ class Entry:
     status: Literal["ok", "no_face", "unreadable"]
     reason: str = ""
     source: str = ""
+    size: int = 0
+    modified: int = 0
     decoder: str = ""
     frames: int = 0
     promised: int = 0
@@ -91,6 +97,7 @@ class CropStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._entries: dict[str, Entry] = {}
+        self._checked: set[str] = set()
         # Opening costs more than reading; each open map holds a file handle.
         self._map = lru_cache(maxsize=256)(_map)
 
@@ -111,13 +118,24 @@ class CropStore:
         return self._entries[clip]
 
     def missing(self, clips: Iterable[Clip]) -> list[Clip]:
-        """The clips that have no entry yet; excluded ones need none."""
-        return [
-            clip
-            for clip in clips
-            if clip.excluded is None
-            and not (self.directory / "clips" / f"{entry_id(clip.name)}.json").is_file()
-        ]
+        """The clips without an entry, or whose video has changed; excluded ones need none."""
+        return [clip for clip in clips if clip.excluded is None and not self._holds(clip)]
+
+    def _holds(self, clip: Clip) -> bool:
+        try:
+            entry = self.entry(clip.name)
+        except KeyError:
+            return False
+        try:
+            found = clip.path.stat()
+            if (found.st_size, found.st_mtime_ns) == (entry.size, entry.modified):
+                return True
+            if sha256(clip.path) == entry.source:  # copied, or touched
+                return True
+        except OSError:  # the video is gone or locked away: its crops are all there is
+            return True
+        self._entries.pop(clip.name)
+        return False
 
     def usable(self, corpus: Corpus) -> Iterator[Clip]:
         """The corpus's clips that take part and have crops."""
@@ -126,16 +144,40 @@ class CropStore:
                 yield clip
 
     def add(self, entry: Entry, crops: NDArray[np.uint8] | None) -> None:
-        """Write an entry: the crops first, then the record that says they are whole."""
+        """Write an entry: the crops first, then the record that says they are whole.
+
+        What an earlier entry of the clip left is removed.
+        """
         for folder in ("crops", "clips"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         name = entry_id(entry.clip)
         record = asdict(entry)
-        if crops is not None:
+        self._entries.pop(entry.clip, None)
+        (self.directory / "clips" / f"{name}.json").unlink(missing_ok=True)
+        for flow in self.directory.glob(f"flow-*/{glob.escape(name)}.npy"):
+            flow.unlink()
+        if crops is None:
+            (self.directory / "crops" / f"{name}.npy").unlink(missing_ok=True)
+        else:
             data = array_bytes(crops)
             atomic_write(self.directory / "crops" / f"{name}.npy", data)
             record["crops"] = hash_bytes(data).hexdigest()
         write_json(self.directory / "clips" / f"{name}.json", record)
+
+    def write_manifest(self, corpus: Corpus) -> None:
+        """Write ``manifest.csv``: a row for each clip of a corpus, with all that is known of it."""
+        text = io.StringIO()
+        names = [field.name for field in fields(Entry) if field.name != "modified"]
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["subject", "emotion", *names])
+        for clip in corpus.clips:
+            if clip.excluded is None:
+                row = asdict(self.entry(clip.name))
+            else:
+                row = {"clip": clip.name, "status": "excluded", "reason": clip.excluded}
+            writer.writerow([clip.subject, clip.emotion, *(row.get(name, "") for name in names)])
+        self.directory.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.directory / "manifest.csv", text.getvalue())
 
     def crops(self, clip: str) -> NDArray[np.uint8]:
         """The crops of a usable clip, a read-only memory map ``(T, 150, 110, 3)`` uint8.
@@ -144,8 +186,13 @@ class CropStore:
             ValueError: If the file is not what its record says.
         """
         entry = self.entry(clip)
-        shape = (entry.frames, HEIGHT, WIDTH, 3)
-        return self._map(self.directory / "crops" / f"{entry_id(clip)}.npy", shape, np.uint8)
+        path = self.directory / "crops" / f"{entry_id(clip)}.npy"
+        crops = self._map(path, (entry.frames, HEIGHT, WIDTH, 3), np.uint8)
+        if clip not in self._checked:
+            if sha256(path) != entry.crops:
+                raise ValueError(f"{path} is not what was written ({clip}); {_REMEDY}")
+            self._checked.add(clip)
+        return crops
 
     def flow_path(self, clip: str, key: str) -> Path:
         """Where the flow of a clip under the flow settings ``key`` is kept."""
@@ -182,4 +229,4 @@ def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
     return array
 
 
-_REMEDY = "remove the store's folder and prepare again"
+_REMEDY = "remove it and its record in clips/, and prepare again"
