@@ -113,7 +113,7 @@ def prepare_clip(clip: Clip, config: FaceConfig) -> tuple[Entry, NDArray[np.uint
         fps=video.fps,
     )
     try:
-        face = track(video.frames, config)
+        face = track([video.frames], config)
     except NoFaceError as error:
         return replace(entry, status="no_face", reason=str(error)), None
     apart = np.linalg.norm(face.eyes[:, 1] - face.eyes[:, 0], axis=1)
