@@ -1,3 +1,6 @@
+import weakref
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,13 +102,14 @@ def test_outside_the_frame_the_border_repeats():
     assert (crop[-60:] == (10, 100, 200)).all()
 
 
-def test_each_frame_is_cut_at_its_own_eyes_whatever_the_chunk():
-    pairs = np.stack([eye_pair(120 + 3 * i, 120 - 2 * i, 60, 4 * i) for i in range(5)])
+def test_each_frame_is_cut_at_its_own_eyes_whatever_the_run():
+    pairs = np.stack([eye_pair(120 + 3 * i, 120 - 2 * i, 45 + 10 * i, 4 * i) for i in range(5)])
     frames = np.stack([blobs(250, eyes, 3) for eyes in pairs])
     crops = align(frames, pairs, FaceConfig())
     for crop in crops:
         assert centroid(crop[..., 0]) == pytest.approx(LEFT, abs=0.1)
-    np.testing.assert_array_equal(align(frames, pairs, FaceConfig(), chunk=2), crops)
+    runs = [align(frames[i : i + 2], pairs[i : i + 2], FaceConfig()) for i in (0, 2, 4)]
+    np.testing.assert_array_equal(np.concatenate(runs), crops)
 
 
 @pytest.mark.parametrize("stabilise", ["clip", "smooth", "frame"])
@@ -113,7 +117,7 @@ def test_eyes_of_drawn_faces_are_found_within_two_pixels(facs_root, stabilise):
     for clip in read(facs_root).clips[::4]:
         frames, _ = read_frames(clip.path)
         truth = load_truth(clip.path).eyes  # about 33 px apart
-        found = track(frames, FaceConfig(stabilise=stabilise))
+        found = track([frames], FaceConfig(stabilise=stabilise))
         assert found.eyes.shape == (len(frames), 2, 2)
         assert (found.eyes[:, 0, 0] < found.eyes[:, 1, 0]).all()
         error = np.linalg.norm(found.eyes - truth, axis=-1)
@@ -132,18 +136,20 @@ def drawn():
 
 def detected_eyes(frames):
     """Eyes as detected in every frame, unstabilised."""
-    return np.stack([d.eyes for d in detect(frames, FaceConfig(detect_every=1))])
+    return np.stack(
+        [d.eyes for d in detect(range(len(frames)), frames, FaceConfig(detect_every=1))]
+    )
 
 
 def test_frame_takes_the_eyes_as_detected(drawn):
     frames, _ = drawn
     config = FaceConfig(detect_every=1, stabilise="frame")
-    np.testing.assert_allclose(track(frames, config).eyes, detected_eyes(frames))
+    np.testing.assert_allclose(track([frames], config).eyes, detected_eyes(frames))
 
 
 def test_clip_takes_one_place_the_median_of_what_was_detected(drawn):
     frames, _ = drawn
-    eyes = track(frames, FaceConfig(detect_every=1, stabilise="clip")).eyes
+    eyes = track([frames], FaceConfig(detect_every=1, stabilise="clip")).eyes
     middle = np.median(detected_eyes(frames), axis=0)
     np.testing.assert_allclose(eyes, middle[None].repeat(10, 0))
 
@@ -151,7 +157,7 @@ def test_clip_takes_one_place_the_median_of_what_was_detected(drawn):
 @pytest.mark.parametrize("sigma", [0.5, 2.0])
 def test_smooth_takes_the_gaussian_mean_over_time_with_the_ends_repeated(drawn, sigma):
     frames, _ = drawn
-    eyes = track(frames, FaceConfig(detect_every=1, stabilise="smooth", smooth_sigma=sigma)).eyes
+    eyes = track([frames], FaceConfig(detect_every=1, stabilise="smooth", smooth_sigma=sigma)).eyes
     found = detected_eyes(frames)
     for t in range(10):
         near = np.arange(t - 40, t + 41)
@@ -160,18 +166,41 @@ def test_smooth_takes_the_gaussian_mean_over_time_with_the_ends_repeated(drawn, 
         np.testing.assert_allclose(eyes[t], expected, atol=0.01)
 
 
-def test_sampled_frames_are_every_so_many_and_the_last(drawn):
+@pytest.mark.parametrize("stabilise", ["smooth", "frame"])
+@pytest.mark.parametrize("lengths", [[1] * 10, [3, 7], [4, 4, 2], [9, 1]])
+def test_the_track_does_not_depend_on_how_the_clip_is_cut_into_runs(drawn, lengths, stabilise):
     frames, _ = drawn
-    found = {d.frame for d in detect(frames, FaceConfig(detect_every=4))}
-    assert found == {0, 4, 8, 9}
+    config = FaceConfig(detect_every=3, stabilise=stabilise)
+    whole = track([frames], config)
+    found = track(np.split(frames, np.cumsum(lengths)[:-1]), config)
+    np.testing.assert_array_equal(found.eyes, whole.eyes)
+    assert replace(found, eyes=whole.eyes) == whole
 
 
-def test_detections_do_not_depend_on_how_frames_are_batched(drawn):
-    frames, _ = drawn
-    one = [(d.frame, d.eyes) for d in detect(frames, FaceConfig(detect_every=1), chunk=1)]
-    many = [(d.frame, d.eyes) for d in detect(frames, FaceConfig(detect_every=1), chunk=16)]
-    assert [frame for frame, _ in one] == [frame for frame, _ in many]
-    np.testing.assert_allclose([e for _, e in one], [e for _, e in many], atol=0.01)
+def test_runs_are_streamed_and_not_kept(drawn):
+    """Only the frames the detector waits for are kept."""
+    alive = []
+
+    def runs():
+        for _ in range(12):
+            run = drawn[0].copy()
+            alive.append(weakref.ref(run))
+            yield run
+            del run
+            assert sum(r() is not None for r in alive) <= 3
+
+    assert len(track(runs(), FaceConfig(detect_every=10)).eyes) == 120
+
+
+@pytest.mark.parametrize(("frames", "sampled"), [(1, 1), (4, 2), (5, 2), (9, 3), (10, 4)])
+def test_sampled_frames_are_every_so_many_and_the_last(drawn, frames, sampled):
+    found = track([drawn[0][:frames]], FaceConfig(detect_every=4))
+    assert (found.sampled, found.detected, len(found.eyes)) == (sampled, sampled, frames)
+
+
+def test_a_clip_without_frames_is_refused():
+    with pytest.raises(ValueError, match="without frames"):
+        track([], FaceConfig())
 
 
 def test_eyes_of_frames_without_a_face_are_interpolated_and_at_the_ends_repeated(drawn):
@@ -179,8 +208,8 @@ def test_eyes_of_frames_without_a_face_are_interpolated_and_at_the_ends_repeated
     gone = [0, 1, 5, 6, 9]
     frames[gone] = 90
     config = FaceConfig(detect_every=1, stabilise="frame", min_detected=0.5)
-    found = track(frames, config)
-    true = track(drawn[0], config).eyes
+    found = track([frames], config)
+    true = track([drawn[0]], config).eyes
     assert (found.sampled, found.detected) == (10, 5)
     np.testing.assert_allclose(found.eyes[[2, 3, 4, 7, 8]], true[[2, 3, 4, 7, 8]], atol=0.01)
     np.testing.assert_allclose(found.eyes[5], found.eyes[4] * 2 / 3 + found.eyes[7] / 3)
@@ -192,19 +221,37 @@ def test_a_face_in_too_few_frames_is_no_face_and_the_error_counts_them(drawn):
     frames = drawn[0].copy()
     frames[[0, 1, 5, 6, 9]] = 90
     with pytest.raises(NoFaceError, match=r"5 of 10.*60%.*faces\.min_detected"):
-        track(frames, FaceConfig(detect_every=1, min_detected=0.6))
+        track([frames], FaceConfig(detect_every=1, min_detected=0.6))
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        (slice(7, None), "no face in frames 7 to 9 of 10, 3 together and more than 2"),
+        (slice(0, 3), "no face in frames 0 to 2 of 10, 3 together"),
+        (slice(4, 7), "no face in frames 4 to 6 of 10, 3 together"),
+    ],
+)
+def test_a_face_away_for_longer_than_the_gap_is_no_face_and_the_error_says_where(
+    drawn, gone, message
+):
+    frames = drawn[0].copy()
+    frames[gone] = 90
+    with pytest.raises(NoFaceError, match=message + r".*faces\.max_gap.*7 of 10"):
+        track([frames], FaceConfig(detect_every=1, max_gap=2))
+    assert track([frames], FaceConfig(detect_every=1, max_gap=3)).detected == 7
 
 
 @pytest.mark.parametrize("min_detected", [0.0, 0.5])
 def test_there_is_no_face_in_noise(min_detected):
     noise = np.random.default_rng(0).integers(0, 256, (3, 96, 128, 3), dtype=np.uint8)
     with pytest.raises(NoFaceError, match="0 of 2 sampled frames"):
-        track(noise, FaceConfig(min_detected=min_detected))
+        track([noise], FaceConfig(min_detected=min_detected))
 
 
 def test_a_clip_of_one_frame_is_tracked(drawn):
     frames, eyes = drawn
-    assert track(frames[:1], FaceConfig()).eyes == pytest.approx(eyes[:1], abs=3.3)
+    assert track([frames[:1]], FaceConfig()).eyes == pytest.approx(eyes[:1], abs=3.3)
 
 
 @pytest.fixture(scope="module")
@@ -221,8 +268,11 @@ def two_faces():
 def test_of_two_faces_the_larger_is_followed(two_faces):
     frames, eyes = two_faces
     config = FaceConfig(detect_every=1, stabilise="frame")
-    assert {d.eyes.mean(0)[0] > 200 for d in detect(frames, config)} == {True, False}
-    found = track(frames, config)
+    assert {d.eyes.mean(0)[0] > 200 for d in detect(range(len(frames)), frames, config)} == {
+        True,
+        False,
+    }
+    found = track([frames], config)
     assert found.detected == 8
     assert np.linalg.norm(found.eyes - eyes, axis=-1).max() < 4.5
 
@@ -231,7 +281,7 @@ def test_while_the_larger_face_is_hidden_the_track_does_not_jump_to_the_other(tw
     frames, eyes = two_faces
     hidden = frames.copy()
     hidden[3:5, :, 200:] = 90
-    found = track(hidden, FaceConfig(detect_every=1, stabilise="frame"))
+    found = track([hidden], FaceConfig(detect_every=1, stabilise="frame"))
     assert found.detected == 6
     assert np.linalg.norm(found.eyes - eyes, axis=-1).max() < 6
 
@@ -272,6 +322,8 @@ def test_a_face_that_leaps_begins_a_new_run():
         ("min_face", 1.5),
         ("min_detected", -0.1),
         ("min_detected", 1.1),
+        ("max_gap", 2),
+        ("max_gap", -1),
         ("smooth_sigma", 0.0),
         ("smooth_sigma", float("nan")),
         ("eye_distance", 0.0),
@@ -288,4 +340,4 @@ def test_bad_settings_are_refused_by_name(name, value):
 
 def test_frames_smaller_than_any_face_hold_none():
     with pytest.raises(NoFaceError):
-        track(np.zeros((3, 16, 16, 3), np.uint8), FaceConfig())
+        track([np.zeros((3, 16, 16, 3), np.uint8)], FaceConfig())

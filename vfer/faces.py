@@ -4,10 +4,10 @@ Section 3.2 of the paper: the crop is normalised by the eye distance d, about 2d
 150×110 pixels. Here d = 55 px, so the crop is 2d wide; the eye row is at a third of its height.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,6 +19,10 @@ from torch.nn import functional as F
 
 HEIGHT, WIDTH = 150, 110
 """The crop, in pixels."""
+
+BATCH = 16
+"""Sampled frames that the detector sees at a time, counted from the clip's start: convolutions are
+not batch independent to the bit."""
 
 Eyes = NDArray[np.float64]
 """Eye centres in frame pixels, ``(T, 2, 2)``: frame, (left, right in the image), (x, y)."""
@@ -41,6 +45,9 @@ class FaceConfig:
         min_face: Smallest face looked for, as a fraction of the frame's shorter side, in 0…1.
         min_detected: A clip with a face in a smaller fraction of its sampled frames is marked
             ``no_face``, 0…1.
+        max_gap: Longest run of frames without a detection whose eyes are interpolated, or at the
+            ends repeated; a clip with a longer one is marked ``no_face``. At least
+            ``detect_every`` − 1.
         stabilise: ``smooth`` the eye track over time, one place a ``clip``, or each ``frame`` as
             detected. Eyes jitter between frames, and a crop that jitters is false optical flow.
         smooth_sigma: Standard deviation of the smoothing, in frames.
@@ -51,6 +58,7 @@ class FaceConfig:
     detect_every: int = 4
     min_face: float = 0.15
     min_detected: float = 0.5
+    max_gap: int = 25
     stabilise: Stabilise = "smooth"
     smooth_sigma: float = 2.0
     eye_distance: float = 55.0
@@ -65,6 +73,7 @@ class FaceConfig:
             ("detect_every", 1, 1000),
             ("min_face", 0.01, 1),
             ("min_detected", 0, 1),
+            ("max_gap", self.detect_every - 1, 100_000),
             ("smooth_sigma", 0.01, 100),
             ("eye_distance", 1, WIDTH),
             ("eye_row", 0, 1),
@@ -102,38 +111,35 @@ class Detection:
 
 
 @lru_cache(maxsize=4)
-def _detector(min_face_size: int) -> MTCNN:
-    return MTCNN(min_face_size=min_face_size, keep_all=True, device="cpu")
+def _detector(min_face_size: int, device: str) -> MTCNN:
+    return MTCNN(min_face_size=min_face_size, keep_all=True, device=device)
 
 
-def detect(frames: NDArray[np.uint8], config: FaceConfig, chunk: int = 16) -> list[Detection]:
-    """All faces in the sampled frames of one clip, by facenet-pytorch's MTCNN.
-
-    Batches hold frames of this clip only, so that its result does not depend on other clips.
+def detect(
+    indices: Sequence[int], frames: NDArray[np.uint8], config: FaceConfig, device: str = "cpu"
+) -> list[Detection]:
+    """All faces in some frames of one clip.
 
     Args:
+        indices: The frames' places in the clip.
         frames: ``(T, H, W, 3)`` uint8 RGB.
         config: See ``FaceConfig``.
-        chunk: Frames a batch.
+        device: Where the detector runs.
 
     Returns:
         Detections in the order of frames.
     """
     if min(frames.shape[1:3]) < 20:  # less than the smallest face MTCNN knows
         return []
-    last = len(frames) - 1
-    sampled = sorted({*range(0, len(frames), config.detect_every), last})
-    mtcnn = _detector(max(20, round(config.min_face * min(frames.shape[1:3]))))
+    mtcnn = _detector(max(20, round(config.min_face * min(frames.shape[1:3]))), device)
     found = []
-    for start in range(0, len(sampled), chunk):
-        indices = sampled[start : start + chunk]
-        boxes, probabilities, points = mtcnn.detect(frames[indices], landmarks=True)
-        for frame, *faces in zip(indices, boxes, probabilities, points, strict=True):
-            if faces[0] is None:
-                continue
-            for box, probability, landmarks in zip(*faces, strict=True):
-                eyes = np.asarray(landmarks[:2], dtype=np.float64)
-                found.append(Detection(frame, np.asarray(box, float), eyes, float(probability)))
+    boxes, probabilities, points = mtcnn.detect(frames, landmarks=True)
+    for frame, *faces in zip(indices, boxes, probabilities, points, strict=True):
+        if faces[0] is None:
+            continue
+        for box, probability, landmarks in zip(*faces, strict=True):
+            eyes = np.asarray(landmarks[:2], dtype=np.float64)
+            found.append(Detection(frame, np.asarray(box, float), eyes, float(probability)))
     return found
 
 
@@ -166,22 +172,42 @@ def follow(detections: list[Detection]) -> list[Detection]:
     return max(runs, key=lambda run: sum(float(np.prod(d.box[2:] - d.box[:2])) for d in run))
 
 
-def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
+def _sampled(
+    chunks: Iterable[NDArray[np.uint8]], every: int
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Every so many frames of a clip and the last, each with its index; at the end its length."""
+    count, last = 0, None
+    for chunk in chunks:
+        for i in range(-count % every, len(chunk), every):
+            yield count + i, chunk[i].copy()  # so that the run can go
+        count, last = count + len(chunk), chunk[-1]
+    if last is None:
+        raise ValueError("a clip without frames has no face to follow")
+    if (count - 1) % every:
+        yield count - 1, last
+
+
+def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig, device: str = "cpu") -> Track:
     """Find, follow and stabilise one face.
 
     Eyes of frames between two detections are interpolated, those before the first and after the
-    last repeated.
+    last repeated. Nothing depends on how the clip is cut into runs, nor on other clips.
 
     Args:
-        chunks: Runs of frames ``(t, H, W, 3)`` uint8 RGB, in order; at least one frame.
+        chunks: The clip's frames in order, in runs ``(t, H, W, 3)`` uint8 RGB, t ≥ 1.
         config: See ``FaceConfig``.
+        device: Where the detector runs.
 
     Raises:
-        NoFaceError: If the face is in too few of the sampled frames.
+        NoFaceError: If the face is in too few of the sampled frames, or away for too long.
     """
-    frames = np.concatenate(list(chunks))
-    detections = detect(frames, config)
-    sampled = len({*range(0, len(frames), config.detect_every), len(frames) - 1})
+    samples = _sampled(chunks, config.detect_every)
+    indices: list[int] = []
+    detections: list[Detection] = []
+    while batch := list(islice(samples, BATCH)):
+        indices += [i for i, _ in batch]
+        detections += detect([i for i, _ in batch], np.stack([f for _, f in batch]), config, device)
+    sampled, frames = len(indices), indices[-1] + 1
     face = follow(detections) if detections else []
     if len(face) < max(1.0, config.min_detected * sampled):
         raise NoFaceError(
@@ -189,8 +215,16 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
             f"{config.min_detected:.0%} (faces.min_detected)"
         )
     at = [d.frame for d in face]
+    ends = np.diff([-1, *at, frames]) - 1
+    if ends.max() > config.max_gap:
+        first = [-1, *at][int(ends.argmax())] + 1
+        raise NoFaceError(
+            f"no face in frames {first} to {first + ends.max() - 1} of {frames}, "
+            f"{ends.max()} together and more than {config.max_gap} (faces.max_gap); "
+            f"a face in {len(face)} of {sampled} sampled frames"
+        )
     found = np.stack([d.eyes for d in face]).reshape(len(face), 4)
-    every = np.arange(len(frames))
+    every = np.arange(frames)
     eyes = np.stack([np.interp(every, at, found[:, i]) for i in range(4)], axis=1)
     if config.stabilise == "smooth":
         eyes = gaussian_filter1d(eyes, config.smooth_sigma, axis=0, mode="nearest")
@@ -200,48 +234,53 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
     return Track(eyes.reshape(-1, 2, 2), sampled, len(face), confidence)
 
 
-def align(
-    frames: NDArray[np.uint8], eyes: Eyes, config: FaceConfig, chunk: int = 16
-) -> NDArray[np.uint8]:
+@lru_cache(maxsize=8)
+def _places(fine: int, eye_row: float) -> torch.Tensor:
+    """Sample places of a crop around the middle of its eyes, ``(H, W, 2)`` crop px, x and y."""
+    x = (torch.arange(WIDTH * fine, dtype=torch.float64) + 0.5) / fine - WIDTH / 2
+    y = (torch.arange(HEIGHT * fine, dtype=torch.float64) + 0.5) / fine - eye_row * HEIGHT
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).float()
+
+
+def align(frames: NDArray[np.uint8], eyes: Eyes, config: FaceConfig) -> NDArray[np.uint8]:
     """Cut the face of each frame, its eyes at fixed places, by one warp from the full frame.
 
     The similarity that takes the eyes to their places is sampled bilinearly on a grid finer than
     the frame and averaged to the crop's, so that shrinking does not alias. Outside the frame the
-    border repeats.
+    border repeats. Each crop is a function of its own frame and eyes.
 
     Args:
         frames: ``(T, H, W, 3)`` uint8 RGB.
         eyes: Eye centres, ``(T, 2, 2)`` px.
         config: See ``FaceConfig``.
-        chunk: Frames warped at a time.
 
     Returns:
         ``(T, 150, 110, 3)`` uint8 RGB.
     """
-    height, width = frames.shape[1:3]
-    left, right = eyes[:, 0] @ (1, 1j), eyes[:, 1] @ (1, 1j)  # (T,) complex: x + iy
-    turn = (right - left) / config.eye_distance  # rotation and scale, frame px a crop px
-    middle = (left + right) / 2
-    centre = complex((WIDTH - 1) / 2, config.eye_row * HEIGHT - 0.5)
-    fine = max(1, int(np.ceil(np.abs(turn).max())))  # samples a crop pixel and axis
-    x = (np.arange(WIDTH * fine) + 0.5) / fine - 0.5
-    y = (np.arange(HEIGHT * fine) + 0.5) / fine - 0.5
-    offsets = (x[None, :] + 1j * y[:, None]) - centre
+    limits = np.array(frames.shape[2:0:-1])  # width, height
+    corners = np.array([[x, y] for x in (-0.5, 0.5) for y in (-config.eye_row, 1 - config.eye_row)])
+    corners *= (WIDTH, HEIGHT)
     crops = np.empty((len(frames), HEIGHT, WIDTH, 3), np.uint8)
-    for start in range(0, len(frames), chunk):
-        part = slice(start, start + chunk)
-        places = middle[part, None, None] + turn[part, None, None] * offsets  # (t, h, w) complex
-        grid = np.stack(
-            [(2 * places.real + 1) / width - 1, (2 * places.imag + 1) / height - 1], axis=-1
-        )
-        images = torch.from_numpy(frames[part]).permute(0, 3, 1, 2).float()
+    for frame, (left, right), crop in zip(frames, eyes, crops, strict=True):
+        cos, sin = (right - left) / config.eye_distance  # rotation and scale, frame px a crop px
+        turn = np.array([[cos, sin], [-sin, cos]])
+        middle = (left + right) / 2
+        reach = corners @ turn + middle
+        start = np.clip(np.floor(reach.min(0)).astype(int) - 1, 0, limits - 1)
+        stop = np.clip(np.ceil(reach.max(0)).astype(int) + 2, start + 1, limits)
+        part = frame[start[1] : stop[1], start[0] : stop[0]]
+        size = stop - start
+        fine = max(1, int(np.ceil(np.hypot(cos, sin))))  # samples a crop pixel and axis
+        # grid_sample's coordinates: −1 and 1 are the edges of the part
+        matrix = torch.from_numpy((turn * 2 / size).astype(np.float32))
+        shift = torch.from_numpy((((middle - start) * 2 + 1) / size - 1).astype(np.float32))
         sampled = F.grid_sample(
-            images,
-            torch.from_numpy(grid.astype(np.float32)),
+            torch.from_numpy(part).permute(2, 0, 1)[None].float(),
+            (_places(fine, config.eye_row) @ matrix + shift)[None],
             mode="bilinear",
             padding_mode="border",
             align_corners=False,
         )
-        averaged = F.avg_pool2d(sampled, fine)
-        crops[part] = averaged.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+        averaged = F.avg_pool2d(sampled, fine)[0]
+        crop[:] = averaged.round_().clamp_(0, 255).byte().permute(1, 2, 0).numpy()
     return crops
