@@ -225,8 +225,10 @@ def test_images_are_stretched_to_the_square_by_antialiased_averaging():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("alpha", 0.0), ("alpha", float("nan")), ("limit", -1.0), ("levels", 0), ("warps", 0)]
-    + [("rho", -1.0), ("alpha", 1e5)],
+    [
+        *(("alpha", 0.0), ("alpha", float("nan")), ("alpha", 1e5), ("rho", -1.0)),
+        *(("limit", -1.0), ("levels", 0), ("warps", 0)),
+    ],
 )
 def test_bad_flow_settings_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=rf"flow\.{name} is {value}"):

@@ -167,7 +167,8 @@ def flow_to_rgb(flow: Tensor, limit: float) -> Tensor:
     scaled = flow.float() / limit
     scaled = scaled / torch.hypot(scaled[:, :1], scaled[:, 1:]).clamp(min=1)
     # torchvision scales by the longest motion it sees: one column of full length is that.
-    return flow_to_image(F.pad(scaled, (0, 1), value=math.sqrt(0.5)))[..., :-1]
+    colours: Tensor = flow_to_image(F.pad(scaled, (0, 1), value=math.sqrt(0.5)))
+    return colours[..., :-1]
 
 
 def _check_flow(flow: Tensor, limit: float | None) -> None:
