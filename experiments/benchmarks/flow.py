@@ -4,6 +4,7 @@ Errors are mean end-point errors in pixels: on faces warped by a known smooth mo
 pixels in the mean, with noise of one grey level, 8 border pixels left out; at 720×576 also on
 neighbouring frames of the built-in corpus, whose true motion is known on the skin.
 
+    pip install vfer[benchmark]
     python -m experiments.benchmarks.flow [--video CLIP.mp4] [--threads 2]
 """
 
