@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
+from torch.profiler import ProfilerActivity, profile
 
-from vfer.flow import flow_image, horn_schunck
+from vfer.flow import flow_image, flow_to_rgb, horn_schunck
 
 AVERAGE = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]]) / 12
 
@@ -61,9 +62,13 @@ def textbook(first, second, alpha, iterations):
     return np.stack([u, v])
 
 
-def minimiser(first, second, alpha):
-    """Direct solution of the same equations."""
-    across, down, change = (x.ravel() for x in plain_derivatives(first, second))
+def minimiser(first, second, alpha, rho=0.0):
+    """Direct solution of the same equations, their data term gathered over a Gaussian."""
+    across, down, change = plain_derivatives(first, second)
+    products = across**2, across * down, down**2, across * change, down * change
+    if rho:
+        products = (ndimage.gaussian_filter(x, rho, mode="nearest", truncate=3) for x in products)
+    xx, xy, yy, xt, yt = (x.ravel() for x in products)
 
     def binomial(n):
         matrix = sparse.diags([np.ones(n - 1), np.full(n, 2.0), np.ones(n - 1)], [-1, 0, 1]).tolil()
@@ -73,11 +78,9 @@ def minimiser(first, second, alpha):
     identity = sparse.eye(first.size)
     mean = (sparse.kron(*(binomial(n) for n in first.shape)) - 4 * identity) / 12
     smooth = alpha**2 * (identity - mean)
-    mixed = sparse.diags(across * down)
-    system = sparse.bmat(
-        [[smooth + sparse.diags(across**2), mixed], [mixed, smooth + sparse.diags(down**2)]]
-    )
-    solution = spsolve(system.tocsc(), -np.concatenate([across * change, down * change]))
+    mixed = sparse.diags(xy)
+    system = sparse.bmat([[smooth + sparse.diags(xx), mixed], [mixed, smooth + sparse.diags(yy)]])
+    solution = spsolve(system.tocsc(), -np.concatenate([xt, yt]))
     return solution.reshape(2, *first.shape)
 
 
@@ -109,12 +112,55 @@ def test_smooth_warp_with_noise(motion, reach):
     assert np.hypot(*(flow - truth))[8:-8, 8:-8].mean() <= reach
 
 
-@pytest.mark.parametrize("alpha", [1.0, 5.0, 15.0])
-def test_default_solver_reaches_the_minimiser(alpha):
-    first, second = texture(60, 51), texture(60, 51, dx=0.6, dy=-0.4)
+def blobs(contrast, size):
+    """Blurred noise and the same warped smoothly, 150×110."""
+    rng = np.random.default_rng(1)
+    noise = ndimage.gaussian_filter(rng.standard_normal((170, 130)), size)
+    y, x = np.mgrid[10:160, 10:120].astype(float)
+    images = [
+        ndimage.map_coordinates(noise, [y + k * np.cos(x / 40), x - k * np.cos(y / 50)], order=3)
+        for k in (0, 0.5)
+    ]
+    return [
+        torch.from_numpy(128 + contrast / noise.std() * image).float()[None, None]
+        for image in images
+    ]
+
+
+@pytest.mark.parametrize(
+    ("contrast", "size", "alpha"),
+    [(40, 1.5, 1.0), (40, 1.5, 50.0), (10, 6, 1.0), (10, 6, 15.0), (10, 6, 50.0), (10, 12, 30.0)],
+)
+def test_the_default_solver_reaches_the_minimiser(contrast, size, alpha):
+    first, second = blobs(contrast, size)
     flow = horn_schunck(first, second, alpha=alpha, levels=1)[0].double().numpy()
     truth = minimiser(first[0, 0].double().numpy(), second[0, 0].double().numpy(), alpha)
     assert distance(flow, truth) < 0.02
+
+
+@pytest.mark.parametrize(("alpha", "rho"), [(1.0, 1.0), (15.0, 2.0), (15.0, 4.0)])
+def test_the_local_global_variant_reaches_its_minimiser(alpha, rho):
+    first, second = texture(60, 51, contrast=10), texture(60, 51, contrast=10, dx=0.6, dy=-0.4)
+    flow = horn_schunck(first, second, alpha=alpha, rho=rho, levels=1)[0].double().numpy()
+    truth = minimiser(first[0, 0].double().numpy(), second[0, 0].double().numpy(), alpha, rho)
+    assert distance(flow, truth) < 0.02
+
+
+@pytest.mark.parametrize("levels", [1, None])
+def test_a_narrow_local_global_variant_is_horn_and_schuncks(levels):
+    first, second = (x.double() for x in noisy_batch(2, 31, 26))
+    flows = [horn_schunck(first, second, levels=levels, rho=rho) for rho in (0.0, 0.1)]
+    torch.testing.assert_close(*flows, rtol=0, atol=1e-9)
+
+
+def test_the_local_global_variant_suffers_less_from_noise():
+    noise = 8 * torch.randn(2, 1, 1, 75, 55, generator=torch.Generator().manual_seed(0))
+    first, second = texture(75, 55) + noise[0], texture(75, 55, dx=0.6, dy=-0.4) + noise[1]
+    errors = [
+        end_point_error(horn_schunck(first, second, alpha=3.0, rho=rho), 0.6, -0.4)
+        for rho in (0.0, 3.0)
+    ]
+    assert errors[1] < errors[0] / 2
 
 
 @pytest.mark.parametrize(("iterations", "alpha"), [(1, 15.0), (2, 3.0), (40, 15.0)])
@@ -224,7 +270,10 @@ def test_an_empty_batch_has_empty_flow():
     assert horn_schunck(empty, empty).shape == (0, 2, 20, 30)
 
 
-@pytest.mark.parametrize("options", [{"levels": 1}, {"levels": 2}, {"levels": 1, "warps": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [{"levels": 1}, {"levels": 2}, {"levels": 1, "warps": 2}, {"levels": 1, "rho": 0.7}],
+)
 def test_gradient(options):
     first, second = (x[:, :, :6, :5].double() for x in (texture(9, 9), texture(9, 9, dx=0.3)))
     first.requires_grad_()
@@ -252,8 +301,10 @@ def test_a_graph_is_kept_only_where_wanted(levels):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rho": 2.0}, "rho=2.0 is not implemented yet"),
-        ({"rho": math.nan}, "not implemented yet"),
+        ({"rho": -1.0}, "rho=-1.0 must be 0, or in"),
+        ({"rho": 0.01}, "rho=0.01"),
+        ({"rho": 33.0}, "rho=33.0"),
+        ({"rho": math.nan}, "rho=nan"),
         ({"alpha": 0.0}, "alpha=0.0 must be"),
         ({"alpha": -1.0}, "alpha=-1.0"),
         ({"alpha": math.nan}, "alpha=nan"),
@@ -298,6 +349,31 @@ def test_unchecked_nan_stays_in_its_pair(levels):
     assert torch.equal(flow[::2], clean[::2])
 
 
+def peak_memory(**options):
+    """Most bytes that tensors take at once while the flow of a pair is solved."""
+    first, second = noisy_batch(1, 64, 48)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        horn_schunck(first, second, **options)
+    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
+    return np.cumsum([e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())]).max()
+
+
+@pytest.mark.parametrize("levels", [1, None])
+def test_memory_is_a_few_buffers_whatever_the_number_of_iterations(levels):
+    image = 64 * 48 * 4
+    assert peak_memory(levels=levels, iterations=2) > 10 * image  # it sees the buffers
+    assert peak_memory(levels=levels, iterations=200) < 40 * image
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("levels", [1, None])
+def test_a_gpu_finds_the_same_flow_each_time(levels):
+    images = [x.double().float() for x in blobs(40, 3)]
+    there = [horn_schunck(*(x.cuda() for x in images), levels=levels).cpu() for _ in range(2)]
+    assert torch.equal(*there)
+    torch.testing.assert_close(there[0], horn_schunck(*images, levels=levels), rtol=0, atol=1e-4)
+
+
 def test_flow_image_in_pixels_and_scaled():
     flow = torch.tensor([[3.0, 0.0, -8.0], [4.0, 0.0, 6.0]]).view(1, 2, 1, 3)
     pixels = torch.tensor([[3.0, 0.0, -8.0], [4.0, 0.0, 6.0], [5.0, 0.0, 10.0]])
@@ -320,3 +396,28 @@ def test_flow_image_in_pixels_and_scaled():
 def test_flow_image_refuses(flow, limit, message):
     with pytest.raises(ValueError, match=message):
         flow_image(flow, limit)
+
+
+def test_flow_colours_show_direction_and_length():
+    right_down_left = torch.tensor([[0.0, 2, 4, 8, 0, -4], [0, 0, 0, 0, 4, 0]]).view(1, 2, 1, 6)
+    still, half, full, over, down, left = flow_to_rgb(right_down_left, limit=4.0)[0, :, 0].int().T
+    assert (still >= 254).all()
+    assert full[0] > 250
+    assert (full[1:] < 20).all()
+    assert torch.equal(full, over)
+    assert (half[0], half[1:].float().mean().round()) > (250, 120)
+    assert down[:2].min() > 180
+    assert down[2] < 20
+    assert left[0] < 20
+    assert left[2] > 180
+
+
+def test_colours_of_a_flow_do_not_depend_on_its_batch():
+    flow = torch.randn(3, 2, 8, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.equal(flow_to_rgb(flow, 1.0)[:1], flow_to_rgb(flow[:1], 1.0))
+
+
+@pytest.mark.parametrize(("shape", "limit"), [((1, 3, 4, 4), 1.0), ((1, 2, 4, 4), 0.0)])
+def test_flow_colours_refuse(shape, limit):
+    with pytest.raises(ValueError, match=r"1, 3, 4, 4|limit=0.0"):
+        flow_to_rgb(torch.zeros(shape), limit)

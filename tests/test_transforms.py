@@ -225,7 +225,10 @@ def test_images_are_stretched_to_the_square_by_antialiased_averaging():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("alpha", 0.0), ("alpha", float("nan")), ("limit", -1.0), ("levels", 0), ("warps", 0)],
+    [
+        *(("alpha", 0.0), ("alpha", float("nan")), ("alpha", 1e5), ("rho", -1.0)),
+        *(("limit", -1.0), ("levels", 0), ("warps", 0)),
+    ],
 )
 def test_bad_flow_settings_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=rf"flow\.{name} is {value}"):
@@ -235,7 +238,13 @@ def test_bad_flow_settings_are_refused_by_name(name, value):
 def test_the_flow_key_changes_with_what_changes_a_value_and_not_with_the_limit():
     keys = [
         flow_key(FlowConfig(**{name: value}))
-        for name, value in (("alpha", 10.0), ("levels", 1), ("warps", 2), ("limit", 5.0))
+        for name, value in (
+            ("alpha", 10.0),
+            ("levels", 1),
+            ("warps", 2),
+            ("rho", 1.0),
+            ("limit", 5.0),
+        )
     ]
-    assert len(set(keys)) == 4
+    assert len(set(keys)) == 5
     assert flow_key(FlowConfig(limit=9.0, cache=False)) == flow_key(FlowConfig())

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from vfer.corpora import Corpus
 from vfer.faces import HEIGHT, WIDTH
+from vfer.flow import flow_to_rgb
 from vfer.store import CropStore
 from vfer.tables import CurvePoint
 from vfer.transforms import FlowConfig, pair_flow
@@ -68,21 +67,6 @@ def curves_figure(curves: Sequence[CurvePoint]) -> Figure:
     return figure
 
 
-def flow_colours(flow: NDArray[np.float32], limit: float) -> NDArray[np.float64]:
-    """Flow for people: hue is the direction, saturation the length, no motion is white.
-
-    Args:
-        flow: ``(2, H, W)``, pixels a frame.
-        limit: Pixels a frame of full saturation, above 0.
-
-    Returns:
-        RGB ``(H, W, 3)`` in 0…1; to the right is red, down is green-yellow.
-    """
-    hue = np.arctan2(flow[1], flow[0]) / (2 * np.pi) % 1
-    length = np.minimum(np.hypot(*flow) / limit, 1)
-    return np.asarray(hsv_to_rgb(np.stack([hue, length, np.ones_like(hue)], axis=-1)))
-
-
 def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: int = 6) -> Figure:
     """Crops and flow over time of one clip a class, each of another subject where there is one.
 
@@ -103,8 +87,8 @@ def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: 
         picked = np.linspace(0, max(len(crops) - 2, 0), columns).round().astype(int)
         for column, frame in enumerate(picked.tolist()):
             pair = crops[[frame, min(frame + 1, len(crops) - 1)]]
-            flow = pair_flow(torch.from_numpy(pair)[None], config)[0, 0].numpy()
-            images = (pair[0], flow_colours(flow, config.limit))
+            flow = pair_flow(torch.from_numpy(pair)[None], config)[0]
+            images = (pair[0], flow_to_rgb(flow, config.limit)[0].permute(1, 2, 0))
             places = grid[2 * row : 2 * row + 2, column]
             for image, axes in zip(images, places, strict=True):
                 axes.imshow(image, extent=(0, WIDTH, HEIGHT, 0))

@@ -2,21 +2,30 @@
 
 Sources: Horn and Schunck, "Determining optical flow", Artificial Intelligence 17 (1981), for the
 equations; Pan et al. 2019, section 3.2, for the flow image; Bruhn, Weickert and Schnörr,
-"Lucas/Kanade meets Horn/Schunck", IJCV 61 (2005), for coarse to fine with warping.
+"Lucas/Kanade meets Horn/Schunck", IJCV 61 (2005), for the local-global form and for coarse to fine
+with warping.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.utils import flow_to_image
 
 SOLVERS = ("chebyshev", "jacobi")
+ALPHAS = (1e-3, 1e4)  # grey values per pixel
+RHOS = (0.1, 32.0)  # px
 
-# Eigenvalues of 1 − (Jacobi's matrix): at most 4/3, as the averaging stencil's begin at −1/3, and
-# near 0 without texture. Modes below 0.01 converge slowly and are left to the coarser levels.
-_SPECTRUM = (0.01, 4 / 3)
+# Eigenvalues of 1 − (Jacobi's matrix) that the Chebyshev weights damp: at most 4/3, as those of the
+# averaging stencil begin at −1/3, and near 0 without texture. What lies below the lower bound is
+# left to the coarser levels or grids, which need a lower one as nothing comes before them.
+_HIGHEST = 4 / 3
+_LOWEST = 0.005
+_LOWEST_START = 0.001  # of the grids that a single level starts from
 _COARSEST = 12  # px, least shorter side of a level that `levels=None` adds
+_COARSEST_GRID = 2  # px, least shorter side of a grid that a single level starts from
 _BLOCK = 40_000  # px of a plane that a CPU thread takes at once: the buffers then stay in its L2
 
 Steps = tuple[tuple[float, float], ...]  # (momentum, step) of each iteration
@@ -38,21 +47,24 @@ def horn_schunck(
     """Find the optical flow from ``first`` to ``second``: first(x) = second(x + flow).
 
     One level with one warp is Horn and Schunck's method (1981), as Pan et al. 2019, section 3.2,
-    use it. Otherwise each level, coarse to fine, linearises around the second image warped by the
-    flow so far and smooths the total flow (Bruhn et al. 2005). A pair's flow is independent of its
-    batch, on the CPU to the bit, and differentiable in both images.
+    use it; by default it is solved to within 2 % of the minimiser. Otherwise each level, coarse to
+    fine, linearises around the second image warped by the flow so far and smooths the total flow
+    (Bruhn et al. 2005). A pair's flow is independent of its batch, on the CPU to the bit, and
+    differentiable in both images.
 
     Args:
         first: Images ``(B, 1, H, W)``, floating, grey values 0…255.
         second: The next images, same shape.
-        alpha: Weight of smoothness in grey values per pixel, > 0.
-        rho: Integration scale of the combined local-global method; only 0 so far.
+        alpha: Weight of smoothness in grey values per pixel, 0.001 to 10 000.
+        rho: Standard deviation, in pixels of each level, of the Gaussian over which the combined
+            local-global method gathers its data term; 0, or 0.1 to 32. 0 is Horn and Schunck's.
         levels: Pyramid levels, each half the size of the one before; 1 is the classical method,
             None as many as the size bears.
         warps: Linearisations a level, at least 1.
-        solver: ``"chebyshev"`` (semi-iteration, converges fast) or ``"jacobi"`` (the textbook's).
-        iterations: Iterations a warp, at least 1. None means 100 for ``"jacobi"``; for
-            ``"chebyshev"`` 60 at a single level and 12 a warp coarse to fine.
+        solver: ``"chebyshev"`` (semi-iteration, converges fast; a single level starts from the
+            solution on coarser grids) or ``"jacobi"`` (the textbook's, from zero flow).
+        iterations: Iterations a warp (and a grid), at least 1. None means 100 for ``"jacobi"``; for
+            ``"chebyshev"`` 60 at a single level, else 12 at the finest level and 24 at the others.
         check: Refuse NaN and infinity. It waits for the device; False never does.
 
     Returns:
@@ -60,7 +72,7 @@ def horn_schunck(
         float64 images, else float32.
 
     Raises:
-        ValueError: An argument is outside its range or not there yet, the images are not
+        ValueError: An argument is outside its range, the images are not
             ``(B, 1, H, W)`` of one shape and floating, or (``check``) not finite.
     """
     shape, other = tuple(first.shape), tuple(second.shape)
@@ -70,10 +82,10 @@ def horn_schunck(
         raise ValueError(f"images must be (B, 1, H, W), not {shape}")
     if not (first.is_floating_point() and second.is_floating_point()):
         raise ValueError(f"images must be floating, not {first.dtype} and {second.dtype}")
-    if rho != 0:
-        raise ValueError(f"rho={rho} is not implemented yet; only rho=0 is")
-    if not (math.isfinite(alpha) and alpha > 0):
-        raise ValueError(f"alpha={alpha} must be a finite number > 0")
+    if not ALPHAS[0] <= alpha <= ALPHAS[1]:
+        raise ValueError(f"alpha={alpha} must be in {ALPHAS[0]} to {ALPHAS[1]} grey values a pixel")
+    if rho != 0 and not RHOS[0] <= rho <= RHOS[1]:
+        raise ValueError(f"rho={rho} must be 0, or in {RHOS[0]} to {RHOS[1]} pixels")
     if solver not in SOLVERS:
         raise ValueError(f"unknown solver {solver!r}; legal are {', '.join(SOLVERS)}")
     for name, value in (("levels", levels), ("warps", warps), ("iterations", iterations)):
@@ -84,32 +96,34 @@ def horn_schunck(
         levels = max(1, (shorter // _COARSEST).bit_length())
     elif levels > max(1, shorter.bit_length()):
         raise ValueError(f"levels={levels} halves {shape[2:]} images to nothing")
-    classical = levels == 1 and warps == 1
-    if iterations is None:
-        iterations = 100 if solver == "jacobi" else 60 if classical else 12
-    steps = _weights(solver, iterations)
 
     dtype = torch.promote_types(torch.promote_types(first.dtype, second.dtype), torch.float32)
-    pyramid = [(first.to(dtype), second.to(dtype))]
+    first, second = first.to(dtype), second.to(dtype)
     if first.numel() == 0:
-        return torch.cat(pyramid[0], dim=1)
-    if (
-        check
-    ):  # by the extremes, not finite where a value is not: `isfinite` takes four times longer
-        extremes = [x for image in pyramid[0] for x in torch.aminmax(image.detach())]
+        return torch.cat([first, second], dim=1)
+    if check:  # by the extremes, not finite where a value is not: `isfinite` takes 4 times longer
+        extremes = [x for image in (first, second) for x in torch.aminmax(image.detach())]
         if not torch.stack(extremes).isfinite().all():
             raise ValueError("images must be finite, but hold NaN or infinity")
+    if levels == 1:
+        return _one_level(first, second, alpha, rho, warps, solver, iterations)
+    pyramid = [(first, second)]
     for _ in range(levels - 1):
         pyramid.append((F.avg_pool2d(pyramid[-1][0], 2), F.avg_pool2d(pyramid[-1][1], 2)))
     flow = torch.zeros_like(pyramid[-1][0]).repeat(1, 2, 1, 1)
-    for level, images in enumerate(reversed(pyramid)):
-        if level:
-            flow = _double(flow, *images[0].shape[2:])
-        pairs = len(flow)
-        if flow.device.type == "cpu":
-            pairs = max(1, _BLOCK * torch.get_num_threads() // flow[0, 0].numel())
-        blocks = zip(*(torch.split(x, pairs) for x in (*images, flow)), strict=True)
-        flow = torch.cat([_refine(f, s, w, alpha, warps, steps, classical) for f, s, w in blocks])
+    while pyramid:
+        first, second = pyramid.pop()
+        steps = _weights(solver, iterations or (24 if pyramid else 12), _LOWEST)
+
+        def refine(first: Tensor, second: Tensor, flow: Tensor, steps: Steps = steps) -> Tensor:
+            for _ in range(warps):
+                tensor = _tensor(first, second, flow, rho, cube=False)
+                flow = _iterate(*_coefficients(tensor, alpha, rho == 0), flow, steps)
+            return flow
+
+        flow = _in_blocks(refine, first, second, flow)
+        if pyramid:
+            flow = 2 * _enlarge(flow, *pyramid[-1][0].shape[2:])
     return flow
 
 
@@ -127,34 +141,154 @@ def flow_image(flow: Tensor, limit: float | None = None) -> Tensor:
     Raises:
         ValueError: ``flow`` is not ``(B, 2, H, W)`` and floating, or ``limit`` not > 0.
     """
+    _check_flow(flow, limit)
+    image = torch.cat([flow, torch.hypot(flow[:, :1], flow[:, 1:])], dim=1)
+    return image if limit is None else ((image / limit).clamp(-1, 1) + 1) / 2
+
+
+def flow_to_rgb(flow: Tensor, limit: float) -> Tensor:
+    """Colour flow for people: hue is the direction, saturation the length.
+
+    The wheel is that of Baker et al., "A database and evaluation methodology for optical flow",
+    IJCV 92 (2011).
+
+    Args:
+        flow: ``(B, 2, H, W)``, floating, pixels per frame.
+        limit: Pixels per frame of full colour, > 0; longer motion looks the same.
+
+    Returns:
+        ``(B, 3, H, W)`` uint8 RGB: no motion is white, to the right red, down yellow, to the left
+        blue-green, up violet.
+
+    Raises:
+        ValueError: ``flow`` is not ``(B, 2, H, W)`` and floating, or ``limit`` not > 0.
+    """
+    _check_flow(flow, limit)
+    scaled = flow.float() / limit
+    scaled = scaled / torch.hypot(scaled[:, :1], scaled[:, 1:]).clamp(min=1)
+    # torchvision scales by the longest motion it sees: one column of full length is that.
+    colours: Tensor = flow_to_image(F.pad(scaled, (0, 1), value=math.sqrt(0.5)))
+    return colours[..., :-1]
+
+
+def _check_flow(flow: Tensor, limit: float | None) -> None:
     if flow.ndim != 4 or flow.shape[1] != 2 or not flow.is_floating_point():
         found = f"{flow.dtype} {tuple(flow.shape)}"
         raise ValueError(f"flow must be floating (B, 2, H, W), not {found}")
     if limit is not None and not limit > 0:
         raise ValueError(f"limit={limit} must be > 0")
-    image = torch.cat([flow, torch.hypot(flow[:, :1], flow[:, 1:])], dim=1)
-    return image if limit is None else ((image / limit).clamp(-1, 1) + 1) / 2
 
 
-def _refine(
-    first: Tensor, second: Tensor, flow: Tensor, alpha: float, warps: int, steps: Steps, cube: bool
+def _one_level(
+    first: Tensor,
+    second: Tensor,
+    alpha: float,
+    rho: float,
+    warps: int,
+    solver: str,
+    iterations: int | None,
 ) -> Tensor:
-    """Solve for the total flow of some pairs at one level, linearised around ``flow``."""
+    """Solve at the images' size alone; Chebyshev iteration starts from coarser grids' solution."""
+    count = iterations or (100 if solver == "jacobi" else 60)
+    start, steps = (_weights(solver, count, low) for low in (_LOWEST_START, _LOWEST))
+
+    def linearise(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
+        return _tensor(first, second, flow, rho, cube=warps == 1)
+
+    flow = torch.zeros_like(first).repeat(1, 2, 1, 1)
     for _ in range(warps):
-        moved, seen = (second, 1.0) if cube else _warp(second, flow)
-        gradient, change = (seen * x for x in _derivatives(first, moved, cube))
-        # What remains to be explained lies at the flow so far; the unknown is the total flow.
-        change = change - (gradient * flow).sum(1, keepdim=True)
-        scale = (gradient.square().sum(1, keepdim=True) + alpha**2).rsqrt()
-        differentiable = torch.is_grad_enabled() and (gradient.requires_grad or flow.requires_grad)
-        iterate = _iterate_plainly if differentiable else _iterate_in_place
-        flow = iterate(gradient * scale, change * scale, flow, steps)
+        # The grids hold the same equations, averaged over 2×2, 4×4, … pixels.
+        grids = [_in_blocks(linearise, first, second, flow)]
+        if solver == "chebyshev":
+            while min(grids[-1].shape[2:]) >= 2 * _COARSEST_GRID:
+                grids.append(F.avg_pool2d(grids[-1], 2))
+            flow = torch.zeros_like(grids[-1][:, :2])
+        while grids:
+            tensor = grids.pop()
+            flow = _enlarge(flow, *tensor.shape[2:])
+            weight = alpha / 2 ** len(grids)  # twice as far apart, half as different
+            local = rho == 0 and not grids
+
+            def solve(
+                tensor: Tensor,
+                flow: Tensor,
+                weight: float = weight,
+                local: bool = local,
+                steps: Steps = start if grids else steps,
+            ) -> Tensor:
+                return _iterate(*_coefficients(tensor, weight, local), flow, steps)
+
+            flow = _in_blocks(solve, tensor, flow)
     return flow
 
 
-def _double(flow: Tensor, height: int, width: int) -> Tensor:
-    """Take flow to the next finer level, whose odd last row or column pooling left out."""
-    flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
+def _in_blocks(work: Callable[..., Tensor], *batch: Tensor) -> Tensor:
+    """Do the work on as many pairs at once as keep its buffers in the CPU's cache."""
+    pixels = batch[0][0, 0].numel()
+    if batch[0].device.type != "cpu":
+        return work(*batch)
+    pairs = max(1, _BLOCK * torch.get_num_threads() // pixels)
+    parts = zip(*(torch.split(x, pairs) for x in batch), strict=True)
+    return torch.cat([work(*part) for part in parts])
+
+
+def _tensor(first: Tensor, second: Tensor, flow: Tensor, rho: float, cube: bool) -> Tensor:
+    """The data term of the total flow, linearised around ``flow``.
+
+    Returns:
+        ``(B, 5, H, W)``: Eₓ², EₓE_y, E_y², EₓEₜ and E_yEₜ, gathered over a Gaussian of ``rho``.
+    """
+    moved, seen = (second, 1.0) if cube else _warp(second, flow)
+    gradient, change = (seen * x for x in _derivatives(first, moved, cube))
+    # What remains to be explained lies at the flow so far; the unknown is the total flow.
+    change = change - (gradient * flow).sum(1, keepdim=True)
+    x, y = gradient[:, :1], gradient[:, 1:]
+    tensor = torch.cat([x * gradient, y * y, gradient * change], dim=1)
+    return _blur(tensor, rho) if rho else tensor
+
+
+def _blur(x: Tensor, rho: float) -> Tensor:
+    """Blur by a Gaussian of standard deviation ``rho``, cut at three of them."""
+    # By slices: convolution on the CPU depends on the batch.
+    radius = math.ceil(3 * rho)
+    weights = [math.exp(-0.5 * (k / rho) ** 2) for k in range(-radius, radius + 1)]
+    for dim in (-2, -1):
+        n = x.shape[dim]
+        before, after = x.narrow(dim, 0, 1), x.narrow(dim, n - 1, 1)
+        wide = torch.cat([*[before] * radius, x, *[after] * radius], dim)
+        x = torch.zeros_like(x)
+        for k, weight in enumerate(weights):
+            x = x + wide.narrow(dim, k, n) * (weight / sum(weights))
+    return x
+
+
+def _coefficients(tensor: Tensor, alpha: float, local: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Jacobi's iteration (u, v) = α²(α² + J)⁻¹(ū, v̄) − (α² + J)⁻¹(J₁₃, J₂₃), J the data term.
+
+    Args:
+        tensor: As `_tensor` makes it.
+        alpha: Weight of smoothness.
+        local: Each pixel has its own equation alone, so that J's determinant is zero.
+
+    Returns:
+        The matrix's diagonal ``(B, 2, H, W)``, its other element ``(B, 1, H, W)``, and what is
+        added ``(B, 2, H, W)``.
+    """
+    xx, xy, yy, xt, yt = (tensor[:, i : i + 1] for i in range(5))
+    square = alpha**2
+    whole = square + xx + yy
+    if not local:
+        whole = whole + (xx * yy - xy * xy).clamp(min=0) / square
+        xt, yt = xt + (yy * xt - xy * yt) / square, yt + (xx * yt - xy * xt) / square
+    shift = -torch.cat([xt, yt], dim=1) / whole
+    return torch.cat([square + yy, square + xx], dim=1) / whole, -xy / whole, shift
+
+
+def _enlarge(flow: Tensor, height: int, width: int) -> Tensor:
+    """Interpolate to the next finer level, whose odd last row or column pooling left out."""
+    if flow.shape[2:] == (height, width):
+        return flow
+    flow = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
     if height > flow.shape[2]:
         flow = torch.cat([flow, flow[:, :, -1:]], 2)
     return torch.cat([flow, flow[..., -1:]], 3) if width > flow.shape[3] else flow
@@ -205,12 +339,11 @@ def _framed(x: Tensor) -> Tensor:
     return torch.cat([x[..., :1], x, x[..., -1:]], dim=-1)
 
 
-def _weights(solver: str, iterations: int) -> Steps:
+def _weights(solver: str, iterations: int, low: float) -> Steps:
     """Each iteration's weights: x += momentum·(x − x before) + step·(Jacobi(x) − x)."""
     if solver == "jacobi":
         return ((0.0, 1.0),) * iterations
-    low, high = _SPECTRUM
-    centre, radius = (high + low) / 2, (high - low) / 2
+    centre, radius = (_HIGHEST + low) / 2, (_HIGHEST - low) / 2
     ratio = radius / centre
     steps = [(0.0, 1 / centre)]
     for _ in range(iterations - 1):
@@ -220,21 +353,29 @@ def _weights(solver: str, iterations: int) -> Steps:
     return tuple(steps)
 
 
-def _iterate_plainly(gradient: Tensor, change: Tensor, flow: Tensor, steps: Steps) -> Tensor:
-    """Iterate u = ū − Eₓ(Eₓū + E_y v̄ + Eₜ)/(α² + Eₓ² + E_y²), and v likewise, from ``flow``.
+def _iterate(own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps) -> Tensor:
+    """Iterate from ``flow`` with what `_coefficients` returns."""
+    if torch.is_grad_enabled() and (own.requires_grad or flow.requires_grad):
+        return _iterate_plainly(own, cross, shift, flow, steps)
+    return _iterate_in_place(own, cross, shift, flow, steps)
 
-    Gradient and change come divided by √(α² + Eₓ² + E_y²).
-    """
+
+def _iterate_plainly(
+    own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps
+) -> Tensor:
+    """Iterate differentiably."""
     before = flow
     for momentum, step in steps:
         around = _sums(_sums(_sums(_sums(_framed(flow), -1), -1), -2), -2)
         mean = (around - 4 * flow) / 12  # weights 1/6 beside, above and below, 1/12 diagonally
-        jacobi = mean - gradient * ((gradient * mean).sum(1, keepdim=True) + change)
+        jacobi = shift + own * mean + cross * mean.flip(1)
         before, flow = flow, flow + momentum * (flow - before) + step * (jacobi - flow)
     return flow
 
 
-def _iterate_in_place(gradient: Tensor, change: Tensor, flow: Tensor, steps: Steps) -> Tensor:
+def _iterate_in_place(
+    own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps
+) -> Tensor:
     """Do the same without a graph, several times as fast.
 
     The planes lie framed behind each other, so that a neighbour is an offset into flat memory and
@@ -242,19 +383,21 @@ def _iterate_in_place(gradient: Tensor, change: Tensor, flow: Tensor, steps: Ste
     falls on the frame, which is rewritten after each iteration.
     """
     batch, _, height, width = flow.shape
-    buffers = flow.new_zeros(6, batch, 2, height + 2, width + 2)
-    x, before, vertical, column, total, weight = buffers
-    offset = torch.zeros_like(x[:, :1])
+    buffers = flow.new_zeros(7, 2, batch, height + 2, width + 2)
+    x, before, vertical, column, total, diagonal, offset = buffers
+    other = torch.zeros_like(x[0])
     inner = (..., slice(1, -1), slice(1, -1))
-    x[inner], weight[inner], offset[inner] = flow, gradient, 12 * change
-    product = column[:, :1]  # the column sums are used up by then
+    x[inner], offset[inner], other[inner] = flow.movedim(1, 0), shift.movedim(1, 0), cross[:, 0]
+    diagonal[inner] = own.movedim(1, 0)
+    diagonal /= 12
+    other /= 12
 
     # Making a view costs as much as a small operation: all are made once.
     stride, n = width + 2, x.numel()
     a, b = (p.view(-1)[stride : n - stride] for p in (vertical, column))
     left, right, middle = b[:-2], b[2:], a[1:-1]
     around = total.view(-1)[stride + 1 : n - stride - 1]
-    (weight_u, weight_v), (total_u, total_v) = weight.split(1, 1), total.split(1, 1)
+    (mean_u, mean_v), (jacobi_u, jacobi_v) = total, column  # the column sums are used up by then
     now, then = _views(x), _views(before)
     _copy(now[-1])
     for momentum, step in steps:
@@ -263,13 +406,14 @@ def _iterate_in_place(gradient: Tensor, change: Tensor, flow: Tensor, steps: Ste
         torch.add(above, below, out=a)
         torch.add(a, level, alpha=2, out=b)
         torch.add(left, right, out=around).add_(middle, alpha=2)
-        # `total` is now 12 times the mean, and the offset 12 times the change.
-        torch.addcmul(offset, weight_u, total_u, out=product).addcmul_(weight_v, total_v)
-        total.addcmul_(weight, product, value=-1)
-        before.mul_(-momentum).add_(x, alpha=1 + momentum - step).add_(total, alpha=step / 12)
+        # `total` is now 12 times the mean.
+        torch.addcmul(offset, diagonal, total, out=column)
+        jacobi_u.addcmul_(other, mean_v)
+        jacobi_v.addcmul_(other, mean_u)
+        before.mul_(-momentum).add_(x, alpha=1 + momentum - step).add_(column, alpha=step)
         _copy(edges)
         now, then = then, now
-    return now[0][inner].contiguous()
+    return now[0][inner].movedim(0, 1).contiguous()
 
 
 def _views(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Edges]:

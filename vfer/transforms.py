@@ -10,11 +10,13 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 from vfer.files import key_of
-from vfer.flow import flow_image, horn_schunck
+from vfer.flow import ALPHAS, RHOS, flow_image, horn_schunck
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's, as torchvision's weights expect them."""
+
+_FLOW_FORMAT = 2  # to be raised when the same settings give other flow
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,11 @@ class FlowConfig:
     """Optical flow.
 
     Attributes:
-        alpha: Weight of smoothness, on grey values 0…255; above 0.
+        alpha: Weight of smoothness, on grey values 0…255; 0.001 to 10 000.
         levels: Pyramid levels; 1 is the paper's classical form, null as many as the size bears.
         warps: Linearisations a level, at least 1.
+        rho: Scale over which the local-global variant gathers its data term, px: 0 (without),
+            or 0.1 to 32.
         limit: Motion, in crop pixels a frame, at which a flow image saturates; above 0.
         cache: Compute the flow of a clip once, beside its crops in float16, rather than in every
             batch. Flips and whole-pixel shifts are then applied to the flow.
@@ -33,14 +37,18 @@ class FlowConfig:
     alpha: float = 15.0
     levels: int | None = None
     warps: int = 1
+    rho: float = 0.0
     limit: float = 5.0
     cache: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
-        for name in ("alpha", "limit"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"flow.{name} is {getattr(self, name)}; it must be above 0")
+        if not ALPHAS[0] <= self.alpha <= ALPHAS[1]:
+            raise ValueError(f"flow.alpha is {self.alpha}; it must be {ALPHAS[0]} to {ALPHAS[1]}")
+        if self.rho != 0 and not RHOS[0] <= self.rho <= RHOS[1]:
+            raise ValueError(f"flow.rho is {self.rho}; it must be 0, or {RHOS[0]} to {RHOS[1]}")
+        if not self.limit > 0:
+            raise ValueError(f"flow.limit is {self.limit}; it must be above 0")
         for name in ("levels", "warps"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -49,7 +57,8 @@ class FlowConfig:
 
 def flow_key(config: FlowConfig) -> str:
     """A key of everything that changes a value of cached flow, beside the crops."""
-    return key_of({name: getattr(config, name) for name in ("alpha", "levels", "warps")})
+    values = {name: getattr(config, name) for name in ("alpha", "levels", "warps", "rho")}
+    return key_of({"format": _FLOW_FORMAT, **values})
 
 
 class SegmentBatch(NamedTuple):
@@ -108,6 +117,7 @@ def pair_flow(frames: Tensor, config: FlowConfig) -> Tensor:
         alpha=config.alpha,
         levels=config.levels,
         warps=config.warps,
+        rho=config.rho,
         check=False,
     )
     return flow.view(len(frames), -1, *flow.shape[1:])

@@ -1,0 +1,67 @@
+"""Draw flow over α, coarse to fine and at one level, for docs/flow.md.
+
+    python -m experiments.flow_alpha --output docs/flow-alpha.jpg [--video CLIP.mp4 --pair 10]
+
+Without a video it is a smile of the built-in corpus, its crops beside the flow; of a video only the
+flow is shown.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vfer.corpora.facs import FacsConfig, draw_clip
+from vfer.faces import FaceConfig, align, track
+from vfer.flow import flow_to_rgb
+from vfer.transforms import FlowConfig, pair_flow
+from vfer.video import read_frames
+
+ALPHAS = (1.0, 5.0, 15.0, 50.0, 255.0)
+LIMIT = 3.0  # px a frame of full colour
+
+
+def smile() -> NDArray[np.uint8]:
+    """Crops ``(T, 150, 110, 3)`` of a drawn smile."""
+    frames, truth = draw_clip(FacsConfig(frames=32, width=360, height=288), 1, "happiness", 1)
+    return align(frames, truth.eyes.astype(np.float64), FaceConfig())
+
+
+def main() -> None:
+    """Draw the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--video", type=Path, help="a clip with a face; default: a drawn smile")
+    parser.add_argument("--pair", type=int, help="its first frame; default: where most changes")
+    args = parser.parse_args()
+    if args.video is None:
+        crops = smile()
+    else:
+        frames = read_frames(args.video)[0][:64]
+        crops = align(frames, track(frames, FaceConfig()).eyes, FaceConfig())
+    change = np.abs(np.diff(crops.astype(np.float32), axis=0)).mean((1, 2, 3))
+    pair = int(change.argmax()) if args.pair is None else args.pair
+    images = [(f"frame {pair}", crops[pair]), (f"frame {pair + 1}", crops[pair + 1])]
+    columns = len(ALPHAS) + (args.video is None)
+    figure = Figure(figsize=(1.3 * columns, 3.9), layout="constrained")
+    grid = figure.subplots(2, columns)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    if args.video is None:
+        for axes, (title, image) in zip(grid[:, 0], images, strict=True):
+            axes.imshow(image)
+            axes.set_title(title, fontsize=8)
+    for row, levels in zip(grid[:, -len(ALPHAS) :], (None, 1), strict=True):
+        for axes, alpha in zip(row, ALPHAS, strict=True):
+            config = FlowConfig(alpha=alpha, levels=levels)
+            flow = pair_flow(torch.from_numpy(crops[None, pair : pair + 2]), config)[0]
+            axes.imshow(flow_to_rgb(flow, LIMIT)[0].permute(1, 2, 0))
+            axes.set_title(f"α = {alpha:g}" + ("" if levels is None else ", 1 level"), fontsize=8)
+    figure.savefig(args.output, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
