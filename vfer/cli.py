@@ -43,6 +43,7 @@ _FREE = (
     "data.workers",
     "data.loaders",
     "logger.",
+    "stages.checkpoint_every",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
 )

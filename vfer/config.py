@@ -196,11 +196,20 @@ class StagesConfig:
         spatial: Stage 1, the spatial AlexNet on single frames.
         temporal: Stage 2, the temporal AlexNet on single flow images.
         vlan: Stage 3, both streams with EmotionalVlan on segments, end to end.
+        checkpoint_every: Steps between checkpoints, from which a killed run goes on.
     """
 
     spatial: StageConfig = field(default_factory=StageConfig)
     temporal: StageConfig = field(default_factory=StageConfig)
     vlan: StageConfig = field(default_factory=StageConfig)
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        if self.checkpoint_every < 1:
+            raise ValueError(
+                f"stages.checkpoint_every is {self.checkpoint_every}; it must be at least 1"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """The LightningDataModule of one stage of one fold: batches by step, and clips for evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vfer.config import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
@@ -220,6 +220,40 @@ class Transform:
         return stream_inputs(batch, self.streams, self.size, self.flow)
 
 
+class _From(Sampler[int]):
+    """The numbers from ``first`` to before ``end``."""
+
+    def __init__(self, first: int, end: int) -> None:
+        self.first, self.end = first, end
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.end))
+
+    def __len__(self) -> int:
+        return self.end  # Lightning counts the batches before an interruption too
+
+
+class StepLoader(DataLoader[SegmentBatch]):
+    """Loads a stage's steps from a given one on; tells Lightning that it can be gone on with."""
+
+    def __init__(self, steps: StepDataset, first: int, workers: int) -> None:
+        super().__init__(
+            steps,
+            batch_size=None,
+            sampler=_From(first, len(steps)),
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the step to begin at is known before the loader is made."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to load."""
+
+
 class StageData(pl.LightningDataModule):
     """Training batches of one stage of one fold; nothing of the test group is in reach here.
 
@@ -244,15 +278,10 @@ class StageData(pl.LightningDataModule):
         self.transform = transform
         self.loaders = data.loaders
 
-    def train_dataloader(self) -> "DataLoader[SegmentBatch]":
-        """Steps 0, 1, 2 …, one batch each."""
-        return DataLoader(
-            self.steps,
-            batch_size=None,
-            num_workers=self.loaders,
-            multiprocessing_context="spawn" if self.loaders else None,
-            pin_memory=torch.cuda.is_available(),
-        )
+    def train_dataloader(self) -> StepLoader:
+        """Steps 0, 1, 2 …, one batch each; after an interruption from the next one on."""
+        first = 0 if self.trainer is None else self.trainer.global_step
+        return StepLoader(self.steps, first, self.loaders)
 
     def on_after_batch_transfer(self, batch: SegmentBatch, dataloader_idx: int) -> StreamInputs:
         """Augment, compute flow and make the networks' images, on the device."""

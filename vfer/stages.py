@@ -5,40 +5,29 @@ of the inputs. A stage that is there with the same key is not trained again.
 """
 
 import copy
+import csv
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities import move_data_to_device
-from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
-from vfer.cli import bar
-from vfer.datamodule import (
-    ClipDataset,
-    Frames,
-    StageData,
-    Transform,
-    random_stream,
-)
+from vfer.callbacks import Checkpoints, CurveRecorder, Probabilities, StepBar, evaluate
+from vfer.datamodule import StageData, Transform, random_stream
 from vfer.experiment import Fold, Run
-from vfer.files import key_of, read_json, write_json
+from vfer.files import atomic_write, key_of, read_json, write_json
 from vfer.module import StageModule
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.streams import FrameNetwork, SegmentNetwork
 from vfer.tables import STREAMS, CurvePoint
-
-Probabilities = list[NDArray[np.float64]]
-"""Of each clip of a part ``(S, classes)``: of its segments, or of its images."""
+from vfer.tracking import StageLogger
 
 
 @dataclass(frozen=True)
@@ -56,101 +45,6 @@ class Stage:
     key: str
     curves: tuple[CurvePoint, ...]
     test: Probabilities
-
-
-def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
-    """Softmax of every segment (image) of every clip, without augmentation or dropout."""
-    was_training = module.training
-    module.eval()
-    found = []
-    with torch.inference_mode():
-        for i in range(len(data)):
-            batch = move_data_to_device(data[i], module.device)
-            images = transform(batch.pairs).images
-            found.append(module.clip_probabilities(images, batch.segments).numpy())
-    module.train(was_training)
-    return found
-
-
-def measure(
-    probabilities: Probabilities, labels: Sequence[int], misses: int
-) -> tuple[float, float]:
-    """Clip accuracy, misses counted as wrong, and mean cross-entropy of the scored clips."""
-    means = [p.mean(axis=0) for p in probabilities]
-    hits = sum(int(np.argmax(p)) == label for p, label in zip(means, labels, strict=True))
-    likelihood = [max(p[label], 1e-300) for p, label in zip(means, labels, strict=True)]
-    return hits / (len(labels) + misses), float(-np.mean(np.log(likelihood)))
-
-
-class CurveRecorder(Callback):
-    """Records accuracy and loss over iterations, on the training batches and on the test group.
-
-    The points go to the bundle and are read by nothing else: no metric of the test group is
-    logged where a callback could monitor it.
-    """
-
-    def __init__(self, run: Run, fold: Fold, stage: str, transform: Transform) -> None:
-        self.fold, self.stage, self.transform = fold, stage, transform
-        self.every = getattr(run.config.stages, stage).measure_every
-        frames = Frames(run.store, run.config.data)
-        self.test = ClipDataset(fold.test, frames, run.corpus.classes)
-        self.labels = [run.corpus.classes.index(c.emotion) for c in fold.test.clips]
-        self.points: list[CurvePoint] = []
-        self._recent: list[tuple[Tensor, Tensor]] = []
-
-    def on_train_batch_end(  # type: ignore[override]
-        self,
-        trainer: pl.Trainer,
-        pl_module: StageModule,
-        *_: Any,  # noqa: ANN401
-    ) -> None:
-        """Gather the batch's figures; every so many steps, make a point of them."""
-        figures = trainer.callback_metrics
-        self._recent.append((figures["accuracy"].detach(), figures["loss"].detach()))
-        step = trainer.global_step
-        last = step == trainer.max_steps  # measured by ``train_stage``, which needs the figures
-        if self.every and step % self.every == 0 and not last:
-            self.record(pl_module, step)
-
-    def record(self, module: StageModule, iteration: int) -> Probabilities:
-        """Add a point for each split; training figures are means since the last point."""
-        accuracy, loss = (float(torch.stack(v).mean()) for v in zip(*self._recent, strict=True))
-        self._recent.clear()
-        self._add(iteration, "train", accuracy, loss)
-        found = evaluate(module, self.test, self.transform)
-        self._add(iteration, "test", *measure(found, self.labels, self.fold.unusable))
-        return found
-
-    def _add(self, iteration: int, split: str, accuracy: float, loss: float) -> None:
-        if not np.isfinite(loss):
-            raise ValueError(
-                f"fold {self.fold.number}, stage {self.stage}: the {split} loss is {loss} at "
-                f"iteration {iteration}; the training diverged, a smaller learning rate helps"
-            )
-        point = CurvePoint(self.fold.number, self.stage, iteration, split, accuracy, loss)
-        self.points.append(point)
-
-
-class StepBar(Callback):
-    """A progress bar over a stage's steps; Lightning's count epochs, which a stage has not."""
-
-    def __init__(self, console: Console, description: str) -> None:
-        self.bar, self.description = bar(console), description
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar."""
-        self.bar.start()
-        self.task = self.bar.add_task(self.description, total=trainer.max_steps)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
-        """Advance it, with the batch's figures."""
-        figures = (f"{name} {float(v):.2f}" for name, v in trainer.callback_metrics.items())
-        text = " ".join((self.description, *figures))
-        self.bar.update(self.task, completed=trainer.global_step, description=text)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave the bar as it is, also after an error."""
-        self.bar.stop()
 
 
 def build(
@@ -204,11 +98,29 @@ def stage_key(run: Run, fold: Fold, stage: str, before: dict[str, Stage]) -> str
     )
 
 
+def _resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]:
+    """What an interrupted training of the same inputs left: its checkpoint, and its log's rows.
+
+    Whatever else is in the folder is removed.
+    """
+    checkpoint, said, log = partial / "checkpoint.ckpt", partial / "key", partial / "metrics.csv"
+    rows = []
+    if said.is_file() and said.read_text(encoding="utf-8") == key and checkpoint.is_file():
+        if log.is_file():
+            with log.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        return checkpoint, rows
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    atomic_write(said, key)
+    return None, rows
+
+
 def train_stage(
     run: Run, fold: Fold, stage: str, before: dict[str, Stage], directory: Path,
-    loggers: Sequence[Logger], console: Console,
+    loggers: Sequence[StageLogger], console: Console,
 ) -> Stage:  # fmt: skip
-    """Train one stage, or find it again.
+    """Train one stage, go on with it where it was interrupted, or find it again.
 
     Args:
         run: What all folds share.
@@ -237,20 +149,23 @@ def train_stage(
         return Stage(network, key, curves, evaluate(module, recorder.test, transform))
 
     partial = directory.with_name(f".{stage}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    checkpoint, rows = _resume(partial, key)
+    log = CSVLogger(partial, name="", version="", flush_logs_every_n_steps=1)
+    with warnings.catch_warnings(action="ignore"):  # that it begins its file anew
+        writer = log.experiment
     data = StageData(
         fold.train, recorder.test.frames, run.corpus.classes, config.data, settings, transform,
         stage, seed, fold.number,
     )  # fmt: skip
-    callbacks: list[Callback] = [recorder]
+    checkpoints = Checkpoints(partial / "checkpoint.ckpt", config.stages.checkpoint_every)
+    callbacks: list[Callback] = [recorder, checkpoints]
     if config.trainer["enable_progress_bar"] is not False:
         callbacks.append(StepBar(console, f"fold {fold.number} {stage}"))
     trainer = pl.Trainer(
         **(config.trainer | {"enable_progress_bar": False}),  # ours is among the callbacks
         max_steps=settings.iterations,
         max_epochs=1,
-        logger=[CSVLogger(partial, name="", version=""), *loggers],
+        logger=[log, *loggers],
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -258,9 +173,16 @@ def train_stage(
         gradient_clip_val=settings.optimizer.clip_norm,
         devices=1,
     )
+    if checkpoint is not None:
+        step = _step(checkpoint)
+        console.print(f"fold {fold.number} {stage}: goes on from iteration {step}")
+        writer.metrics = [row for row in rows if int(row["step"]) < step]
+        writer.save()
+        for logger in loggers:
+            logger.logged = max((int(row["step"]) for row in rows), default=-1)
     try:
-        trainer.fit(module, data)
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
     module.to(trainer.strategy.root_device)
     test = recorder.record(module, settings.iterations)
@@ -279,6 +201,14 @@ def train_stage(
             "curves": [asdict(point) for point in recorder.points],
         },
     )
+    for name in ("checkpoint.ckpt", "key"):
+        (partial / name).unlink(missing_ok=True)
     shutil.rmtree(directory, ignore_errors=True)
     partial.rename(directory)
     return Stage(network, key, tuple(recorder.points), test)
+
+
+def _step(checkpoint: Path) -> int:
+    """The iteration at which a checkpoint was written; its tensors stay on disk."""
+    found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return int(found["global_step"])

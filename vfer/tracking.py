@@ -33,6 +33,21 @@ def resolve_mode(config: LoggerConfig) -> str:
     return "online" if known else "offline"
 
 
+class StageLogger(WandbLogger):
+    """Lightning's W&B logger, which does not log a step twice when a stage is gone on with.
+
+    Attributes:
+        logged: The last step that was logged before an interruption.
+    """
+
+    logged = -1
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log, unless it has been done."""
+        if step is None or step > self.logged:
+            super().log_metrics(metrics, step)
+
+
 class Tracker:
     """The W&B runs of one bundle; does nothing when W&B is disabled.
 
@@ -65,9 +80,9 @@ class Tracker:
             settings=wandb.Settings(silent=True, console="off"),
         )
 
-    def stage_logger(self, run: Any, stage: str) -> list[WandbLogger]:  # noqa: ANN401
+    def stage_logger(self, run: Any, stage: str) -> list[StageLogger]:  # noqa: ANN401
         """Lightning's logger of one stage, its metrics named ``<stage>/…``."""
-        return [] if run is None else [WandbLogger(experiment=run, prefix=stage, log_model=False)]
+        return [] if run is None else [StageLogger(experiment=run, prefix=stage, log_model=False)]
 
     def finish(self, run: Any, summary: Mapping[str, float]) -> None:  # noqa: ANN401
         """End a run with its summary figures."""

@@ -1,0 +1,187 @@
+"""What happens beside the steps of a stage: measuring, curves, checkpoints, the progress bar."""
+
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities import move_data_to_device
+from numpy.typing import NDArray
+from pytorch_lightning.callbacks import Callback
+from rich.console import Console
+from torch import Tensor
+
+from vfer.cli import bar
+from vfer.datamodule import ClipDataset, Frames, Transform
+from vfer.experiment import Fold, Run
+from vfer.module import StageModule
+from vfer.tables import CurvePoint
+
+Probabilities = list[NDArray[np.float64]]
+"""Of each clip of a part ``(S, classes)``: of its segments, or of its images."""
+
+
+def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
+    """Softmax of every segment (image) of every clip, without augmentation or dropout."""
+    was_training = module.training
+    module.eval()
+    found = []
+    with torch.inference_mode():
+        for i in range(len(data)):
+            batch = move_data_to_device(data[i], module.device)
+            images = transform(batch.pairs).images
+            found.append(module.clip_probabilities(images, batch.segments).numpy())
+    module.train(was_training)
+    return found
+
+
+def measure(
+    probabilities: Probabilities, labels: Sequence[int], misses: int
+) -> tuple[float, float]:
+    """Clip accuracy, misses counted as wrong, and mean cross-entropy of the scored clips."""
+    means = [p.mean(axis=0) for p in probabilities]
+    hits = sum(int(np.argmax(p)) == label for p, label in zip(means, labels, strict=True))
+    likelihood = [max(p[label], 1e-300) for p, label in zip(means, labels, strict=True)]
+    return hits / (len(labels) + misses), float(-np.mean(np.log(likelihood)))
+
+
+class CurveRecorder(Callback):
+    """Records accuracy and loss over iterations, on the training batches and on the test group.
+
+    The points go to the bundle and are read by nothing else: no metric of the test group is
+    logged where a callback could monitor it.
+    """
+
+    def __init__(self, run: Run, fold: Fold, stage: str, transform: Transform) -> None:
+        self.fold, self.stage, self.transform = fold, stage, transform
+        self.every = getattr(run.config.stages, stage).measure_every
+        frames = Frames(run.store, run.config.data)
+        self.test = ClipDataset(fold.test, frames, run.corpus.classes)
+        self.labels = [run.corpus.classes.index(c.emotion) for c in fold.test.clips]
+        self.points: list[CurvePoint] = []
+        self._recent: list[Tensor] = []
+
+    def on_train_batch_end(  # type: ignore[override]
+        self,
+        trainer: pl.Trainer,
+        pl_module: StageModule,
+        *_: Any,  # noqa: ANN401
+    ) -> None:
+        """Gather the batch's figures; every so many steps, make a point of them."""
+        figures = trainer.callback_metrics
+        self._recent.append(torch.stack([figures["accuracy"], figures["loss"]]).detach())
+        step = trainer.global_step
+        last = step == trainer.max_steps  # measured by ``train_stage``, which needs the figures
+        if self.every and step % self.every == 0 and not last:
+            self.record(pl_module, step)
+
+    def record(self, module: StageModule, iteration: int) -> Probabilities:
+        """Add a point for each split; training figures are means since the last point."""
+        accuracy, loss = self._recent_figures().mean(dim=0).tolist()
+        self._recent.clear()
+        self._add(iteration, "train", accuracy, loss)
+        found = evaluate(module, self.test, self.transform)
+        self._add(iteration, "test", *measure(found, self.labels, self.fold.unusable))
+        return found
+
+    def _recent_figures(self) -> Tensor:
+        return torch.stack([figures.cpu() for figures in self._recent])
+
+    def _add(self, iteration: int, split: str, accuracy: float, loss: float) -> None:
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"fold {self.fold.number}, stage {self.stage}: the {split} loss is {loss} at "
+                f"iteration {iteration}; the training diverged, a smaller learning rate helps"
+            )
+        point = CurvePoint(self.fold.number, self.stage, iteration, split, accuracy, loss)
+        self.points.append(point)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the points so far, and the figures since the last one."""
+        recent = self._recent_figures() if self._recent else torch.empty(0, 2)
+        return {"points": [asdict(point) for point in self.points], "recent": recent}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.points = [CurvePoint(**point) for point in state_dict["points"]]
+        self._recent = list(state_dict["recent"])
+
+
+class Checkpoints(Callback):
+    """Keeps the state of training in one file, from which a killed run goes on.
+
+    It is written every so many steps, and when the process is asked to end (Ctrl-C, SIGTERM): the
+    step under way is finished first; a second Ctrl-C stops at once. Everything random in a step
+    follows from its number, so that no random state need be kept.
+
+    Args:
+        path: The file; always whole, as it is written beside and then renamed.
+        every: Steps between checkpoints.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self.stop = False
+        self._before: Any = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over Ctrl-C, where there is one process and signals can be caught."""
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.stop:
+            raise KeyboardInterrupt
+        self.stop = True
+
+    def on_train_batch_start(self, *_: Any) -> None:  # noqa: ANN401
+        """Stop where it was asked for, now that the step before is in the log."""
+        if self.stop:
+            raise KeyboardInterrupt
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
+        """Write the checkpoint if it is time."""
+        step = trainer.global_step
+        asked = trainer.world_size == 1 and (self.stop or trainer.received_sigterm)
+        due = asked or step % self.every == 0
+        if due and step < trainer.max_steps:  # after the last step the whole stage is written
+            for logger in trainer.loggers:
+                logger.save()
+            beside = self.path.with_suffix(".tmp")
+            trainer.save_checkpoint(beside, weights_only=False)
+            if trainer.is_global_zero:
+                beside.replace(self.path)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give Ctrl-C back."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+
+class StepBar(Callback):
+    """A progress bar over a stage's steps; Lightning's count epochs, which a stage has not."""
+
+    def __init__(self, console: Console, description: str) -> None:
+        self.bar, self.description = bar(console), description
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the bar."""
+        self.bar.start()
+        self.task = self.bar.add_task(self.description, total=trainer.max_steps)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
+        """Advance it, with the batch's figures."""
+        figures = (f"{name} {float(v):.2f}" for name, v in trainer.callback_metrics.items())
+        text = " ".join((self.description, *figures))
+        self.bar.update(self.task, completed=trainer.global_step, description=text)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave the bar as it is, also after an error."""
+        self.bar.stop()
