@@ -206,7 +206,33 @@ def test_augmentation_draws_the_whole_range_and_nothing_else(made, flip, shift, 
 
 
 def test_without_augmentation_none_is_asked_for(made):
-    assert steps_of(made, flip=False, shift=0)[0].augment is None
+    batch = steps_of(made, flip=False, shift=0)[0]
+    assert batch.augment is None
+    assert batch.warp is None
+
+
+def test_rotation_scale_and_light_are_drawn_from_their_whole_ranges(made):
+    config = AugmentationConfig(rotation=20, scale=0.2, light=0.5)
+    dataset = steps_of(made, batch_size=12)
+    dataset.config = replace(dataset.config, augmentation=config)
+    drawn = torch.cat([dataset[n].warp for n in range(20)])
+    low, high = drawn.amin(0), drawn.amax(0)
+    for value, bounds, limits in (
+        (low, (-20, 0.8, 0.5), (-19, 0.82, 0.53)),
+        (high, (20, 1.2, 1.5), (19, 1.18, 1.47)),
+    ):
+        for found, bound, limit in zip(value.tolist(), bounds, limits, strict=True):
+            assert min(bound, limit) - 1e-6 <= found <= max(bound, limit) + 1e-6
+
+
+def test_flow_that_augmentation_changes_is_not_read_from_the_cache(made):
+    corpus, store = made
+    chosen = part(corpus, store, frozenset("12"), CACHED)
+    frames = Frames(store, CACHED, cached_flow=False)
+    settings = replace(stage_config(), augmentation=AugmentationConfig(rotation=5))
+    batch = StepDataset(chosen, frames, corpus.classes, settings, "vlan", 0, 0)[0]
+    assert batch.flow is None
+    assert batch.warp.shape == (4, 3)
 
 
 @pytest.mark.parametrize("config", [CONFIG, CACHED], ids=["flow later", "flow cached"])

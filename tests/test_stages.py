@@ -8,10 +8,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from vfer.cli import parse
+from vfer.datamodule import STAGES
 from vfer.experiment import split
 from vfer.fit import open_run
 from vfer.module import StageModule
@@ -165,3 +168,100 @@ def test_a_killed_process_goes_on_from_its_checkpoint(cache, tmp_path):
     for name in ("vlan/weights.safetensors", "vlan/metrics.csv", "curves.csv", "segments.csv"):
         ours = (tmp_path / "killed" / "fold-0" / name).read_bytes()
         assert ours == (tmp_path / "whole" / "fold-0" / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def three(cache, tmp_path_factory):
+    """The three stages of a fold, in a folder laid out as a bundle's."""
+    output = tmp_path_factory.mktemp("three")
+    run = open_tiny(cache)
+    before = {}
+    for stage in STAGES:
+        before[stage] = train(run, output / "fold-0", stage, 0, before)
+    return run, before, output
+
+
+def weights(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def changed(network, start):
+    now = network.state_dict()
+    return {name.split(".")[0] for name in now if not torch.equal(now[name], start[name])}
+
+
+@pytest.mark.parametrize(
+    ("frozen", "trained"),
+    [
+        ("[]", {"streams", "vlan", "fc9"}),
+        ("[vlan]", {"streams", "fc9"}),
+        ("[streams]", {"vlan", "fc9"}),
+        ("[streams,vlan]", {"fc9"}),
+    ],
+)
+def test_a_frozen_part_keeps_its_values(cache, three, frozen, trained, tmp_path):
+    _, before, _ = three
+    still = open_tiny(cache, "--stages.vlan.iterations", 0)
+    start = weights(train(still, tmp_path / "still", "vlan", 0, before).network)
+    run = open_tiny(cache, "--stages.vlan.frozen", frozen)
+    assert changed(train(run, tmp_path, "vlan", 0, before).network, start) == trained
+
+
+def test_a_stage_of_no_iterations_leaves_its_network_as_it_starts(cache, three, tmp_path):
+    _, before, _ = three
+    run = open_tiny(cache, "--stages.vlan.iterations", 0)
+    stage = train(run, tmp_path, "vlan", 0, before)
+    for name in ("spatial", "temporal"):
+        for ours, theirs in zip(
+            stage.network.streams[name].parameters(),
+            before[name].network.stream.parameters(),
+            strict=True,
+        ):
+            assert torch.equal(ours, theirs)
+    assert [(p.iteration, p.split) for p in stage.curves] == [(0, "test")]
+
+
+def test_a_stage_starts_from_that_of_another_bundle(cache, three, tmp_path):
+    _, before, output = three
+    run = open_tiny(
+        cache, "--stages.spatial.from", output, "--stages.spatial.iterations", 0,
+        "--protocol.seed", 5, "--fold", 0,
+    )  # fmt: skip
+    stage = train(run, tmp_path)
+    assert not changed(stage.network, weights(before["spatial"].network))
+    assert stage.trained_on == before["spatial"].trained_on == set(run.groups[1])
+    for ours, theirs in zip(stage.test, before["spatial"].test, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--protocol.folds.seed", 1), "held out here"),
+        (("--model.width", 0.125), "model.width 0.0625; here it is 0.125"),
+    ],
+)
+def test_a_stage_does_not_start_from_one_that_saw_its_test_subjects_or_is_another_network(
+    cache, three, more, said, tmp_path
+):
+    words = ("--stages.spatial.from", three[2], "--fold", 0, *more)
+    with pytest.raises(ValueError, match=said):
+        train(open_tiny(cache, *words), tmp_path)
+
+
+def test_a_start_that_is_not_there_is_said_before_the_work(cache, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"stages\.temporal\.from is .*fold-0.temporal"):
+        open_tiny(cache, "--stages.temporal.from", tmp_path / "nothing")
+
+
+def test_runs_share_the_stages_whose_inputs_are_the_same(cache, tmp_path, monkeypatch):
+    more = ("--stages.cache", tmp_path / "stages")
+    first = train(open_tiny(cache, *more), tmp_path / "first")
+    variant = open_tiny(cache, *more, "--model.pool", "frame", "--stages.vlan.iterations", 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(StageModule, "training_step", None)  # would fail
+        second = train(variant, tmp_path / "second")
+    assert not changed(second.network, weights(first.network))
+    assert left(tmp_path / "second") == left(tmp_path / "first")
+    train(open_tiny(cache, *more, "--stages.spatial.batch_size", 5), tmp_path / "third")
+    assert left(tmp_path / "third") != left(tmp_path / "first")

@@ -83,9 +83,10 @@ class CurveRecorder(Callback):
 
     def record(self, module: StageModule, iteration: int) -> Probabilities:
         """Add a point for each split; training figures are means since the last point."""
-        accuracy, loss = self._recent_figures().mean(dim=0).tolist()
-        self._recent.clear()
-        self._add(iteration, "train", accuracy, loss)
+        if self._recent:
+            accuracy, loss = self._recent_figures().mean(dim=0).tolist()
+            self._recent.clear()
+            self._add(iteration, "train", accuracy, loss)
         found = evaluate(module, self.test, self.transform)
         self._add(iteration, "test", *measure(found, self.labels, self.fold.unusable))
         return found

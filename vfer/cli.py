@@ -1,6 +1,7 @@
 """What the commands share: the config parser, exit statuses, the progress bar."""
 
 import argparse
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, get_loader, set_dumper, set_loader
 from pytorch_lightning import Trainer
 from rich.console import Console
 from rich.progress import (
@@ -44,8 +45,30 @@ _FREE = (
     "data.loaders",
     "logger.",
     "stages.checkpoint_every",
+    "stages.cache",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
+)
+
+
+def _rename(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Other names for keys of a nested config."""
+    if isinstance(value, list):
+        return [_rename(item, old, new) for item in value]
+    if isinstance(value, dict):
+        return {(new if k == old else k): _rename(v, old, new) for k, v in value.items()}
+    return value
+
+
+# In files and on the command line a key may be named ``from``, in Python no attribute may.
+_DIALECT = "vfer"
+_load = get_loader("yaml")
+set_loader(_DIALECT, lambda text: _rename(_load(text), "from", "from_"), (yaml.YAMLError,))
+set_dumper(
+    _DIALECT,
+    lambda data: yaml.safe_dump(
+        _rename(data, "from_", "from"), sort_keys=False, allow_unicode=True
+    ),
 )
 
 
@@ -87,6 +110,7 @@ def build_parser(prog: str) -> ArgumentParser:
         description="Every key of the config can be given on the command line, as in "
         "--data.segment_length 12; later ones win.",
         exit_on_error=False,
+        parser_mode=_DIALECT,
     )
     parser.add_argument(
         "--config", action="config", help="a config file, such as configs/demo.yaml"
@@ -115,8 +139,11 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         UsageError: Naming what is wrong.
     """
     parser = build_parser(prog)
+    given = sys.argv[1:] if argv is None else list(argv)
     try:
-        found = parser.parse_args(None if argv is None else list(argv))
+        found = parser.parse_args(
+            [re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given]
+        )
         made = parser.instantiate(found)
     except argparse.ArgumentError as error:
         said = " ".join(str(error).split())

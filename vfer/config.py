@@ -148,18 +148,40 @@ class OptimizerConfig:
 class AugmentationConfig:
     """Random changes of training segments, the same for all frames of one.
 
+    Cached flow follows a flip and a whole-pixel shift. It does not follow the others: with one of
+    them the flow of training batches is computed from the changed crops, which costs time.
+
     Attributes:
         flip: Mirror half of the segments.
-        shift: Largest shift in each direction, whole crop pixels; 0 for none.
+        shift: Largest shift in each direction, whole crop pixels, 0…50; 0 for none.
+        rotation: Largest rotation either way about the crop's centre, degrees, 0…180.
+        scale: Largest enlargement and reduction about the centre, a share of the size, 0 ≤ s < 1.
+        light: Largest brightening and darkening, a share of the grey value, 0 ≤ l < 1.
     """
 
     flip: bool = True
     shift: int = 6
+    rotation: float = 0.0
+    scale: float = 0.0
+    light: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if not 0 <= self.shift <= 50:
             raise ValueError(f"augmentation.shift is {self.shift}; it must be in 0…50 pixels")
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"augmentation.rotation is {self.rotation}; it must be in 0…180 °")
+        for name in ("scale", "light"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"augmentation.{name} is {getattr(self, name)}; it must be at least 0 and "
+                    "below 1"
+                )
+
+    @property
+    def changes_flow(self) -> bool:
+        """Whether cached flow does not follow the changes."""
+        return self.rotation > 0 or self.scale > 0 or self.light > 0
 
 
 @dataclass(frozen=True)
@@ -167,7 +189,12 @@ class StageConfig:
     """One training stage.
 
     Attributes:
-        iterations: Optimiser steps.
+        iterations: Optimiser steps. At 0 the stage is not trained: its network is left as it
+            starts, from the stages before it, from ``from``, or from ``model.weights``.
+        from: Start from the same stage and fold of the bundle in this folder, rather than from
+            the stages before it (written ``from_`` in Python).
+        frozen: Parts that keep their values: ``streams``, the AlexNets, and in ``vlan`` also
+            ``vlan``, EmotionalVlan's aₖ. The classifier is always trained.
         batch_size: Images a step in ``spatial`` and ``temporal``, segments in ``vlan``.
         optimizer: Its optimiser.
         augmentation: Its augmentation.
@@ -176,6 +203,8 @@ class StageConfig:
     """
 
     iterations: int = 5000
+    from_: Path | None = None
+    frozen: list[Literal["streams", "vlan"]] = field(default_factory=list)
     batch_size: int = 40
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -183,7 +212,7 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
-        for name, least in (("iterations", 1), ("batch_size", 1), ("measure_every", 0)):
+        for name, least in (("iterations", 0), ("batch_size", 1), ("measure_every", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
@@ -197,15 +226,21 @@ class StagesConfig:
         temporal: Stage 2, the temporal AlexNet on single flow images.
         vlan: Stage 3, both streams with EmotionalVlan on segments, end to end.
         checkpoint_every: Steps between checkpoints, from which a killed run goes on.
+        cache: Folder in which runs share finished stages: one whose inputs are all the same is
+            copied from there rather than trained. Null: each run trains its own.
     """
 
     spatial: StageConfig = field(default_factory=StageConfig)
     temporal: StageConfig = field(default_factory=StageConfig)
     vlan: StageConfig = field(default_factory=StageConfig)
     checkpoint_every: int = 500
+    cache: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
+        for name in ("spatial", "temporal"):
+            if "vlan" in getattr(self, name).frozen:
+                raise ValueError(f"stages.{name}.frozen names vlan, which only stages.vlan has")
         if self.checkpoint_every < 1:
             raise ValueError(
                 f"stages.checkpoint_every is {self.checkpoint_every}; it must be at least 1"

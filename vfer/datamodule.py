@@ -58,12 +58,18 @@ def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: Dat
 
 
 class Frames:
-    """Reads frames and cached flow of clips: the one place that knows where they live."""
+    """Reads frames and cached flow of clips: the one place that knows where they live.
 
-    def __init__(self, store: CropStore, config: DataConfig) -> None:
+    Args:
+        store: Their store.
+        config: The data config.
+        cached_flow: Whether cached flow is any good: not where augmentation changes it.
+    """
+
+    def __init__(self, store: CropStore, config: DataConfig, cached_flow: bool = True) -> None:
         self.store = store
         self.length = config.segment_length
-        self.key = flow_key(config.flow) if config.flow.cache else None
+        self.key = flow_key(config.flow) if config.flow.cache and cached_flow else None
 
     def segment(self, clip: str, start: int) -> NDArray[np.int64]:
         """Frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
@@ -153,17 +159,23 @@ class StepDataset(Dataset[SegmentBatch]):
             torch.tensor([self.labels[clip] for clip in clips]),
             torch.tensor([self.part.index[clip] for clip in clips]),
             torch.tensor(starts),
-            self._augment(step, len(clips)),
+            *self._augment(step, len(clips)),
         )
 
-    def _augment(self, step: int, count: int) -> Tensor | None:
+    def _augment(self, step: int, count: int) -> tuple[Tensor | None, Tensor | None]:
+        """``augment`` and ``warp`` of a step's samples."""
         config = self.config.augmentation
-        if not config.flip and not config.shift:
-            return None
         rng = random_stream(self.seed, self.fold, self.stage, 1, step)
         flip = rng.integers(0, 2, count) * config.flip
         shift = rng.integers(-config.shift, config.shift + 1, (count, 2))
-        return torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64))
+        reach = np.array([config.rotation, config.scale, config.light])
+        warp = np.array([0, 1, 1]) + reach * rng.uniform(-1, 1, (count, 3))
+        return (
+            torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64))
+            if config.flip or config.shift
+            else None,
+            torch.from_numpy(warp.astype(np.float32)) if config.changes_flow else None,
+        )
 
 
 class ClipBatch(NamedTuple):

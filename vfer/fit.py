@@ -31,7 +31,7 @@ from vfer.folds import Groups, explicit, losgo
 from vfer.networks.alexnet import AlexNetStream, load_weights
 from vfer.prepare import check_root, fill, lock, open_corpus, report
 from vfer.scoring import tally
-from vfer.stages import Stage, train_stage
+from vfer.stages import Stage, find_source, train_stage
 from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
 from vfer.tracking import Tracker
 
@@ -286,6 +286,10 @@ def open_run(config: Config, console: Console) -> Run:
     groups = groups_of(corpus, config)
     if config.fold is not None and not config.fold < len(groups):
         raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
+    for number in range(len(groups)) if config.fold is None else [config.fold]:
+        for stage in STAGES:
+            settings = getattr(config.stages, stage)
+            find_source(settings, stage, number, corpus, groups[number])
     store = fill(corpus, config.data, console)
     report(corpus, store, console)
     return Run(config, corpus, store, groups, weights, weights_key)

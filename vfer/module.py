@@ -71,19 +71,18 @@ class StageModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
         """SGD or AdamW, with a constant or a cosine schedule by step."""
         config = self.settings
+        trained = [p for p in self.parameters() if p.requires_grad]
         optimizer: Optimizer
         if config.name == "sgd":
             optimizer = SGD(
-                self.parameters(),
+                trained,
                 config.lr,
                 momentum=config.momentum,
                 weight_decay=config.weight_decay,
                 fused=True,
             )
         else:
-            optimizer = AdamW(
-                self.parameters(), config.lr, weight_decay=config.weight_decay, fused=True
-            )
+            optimizer = AdamW(trained, config.lr, weight_decay=config.weight_decay, fused=True)
         if config.schedule == "constant":
             return optimizer
         schedule = CosineAnnealingLR(optimizer, self.iterations)

@@ -6,9 +6,10 @@ of the inputs. A stage that is there with the same key is not trained again.
 
 import copy
 import csv
+import secrets
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,16 +19,22 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from vfer.bundle import fold_directory
 from vfer.callbacks import Checkpoints, CurveRecorder, Probabilities, StepBar, evaluate
-from vfer.datamodule import StageData, Transform, random_stream
+from vfer.config import ModelConfig, StageConfig
+from vfer.corpora import Corpus
+from vfer.datamodule import Frames, StageData, Transform, random_stream
 from vfer.experiment import Fold, Run
-from vfer.files import atomic_write, key_of, read_json, write_json
+from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.module import StageModule
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.streams import FrameNetwork, SegmentNetwork
 from vfer.tables import STREAMS, CurvePoint
 from vfer.tracking import StageLogger
+
+WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,14 @@ class Stage:
         key: The key of its inputs.
         curves: Training curves.
         test: Softmax on the test group.
+        trained_on: The subjects that its weights have seen, in this stage or before.
     """
 
     network: FrameNetwork | SegmentNetwork
     key: str
     curves: tuple[CurvePoint, ...]
     test: Probabilities
+    trained_on: frozenset[str]
 
 
 def build(
@@ -73,9 +82,69 @@ def build(
         return SegmentNetwork(streams, frames, classes, model.pool, model.vlan_start)
 
 
-def stage_key(run: Run, fold: Fold, stage: str, before: dict[str, Stage]) -> str:
+def find_source(
+    settings: StageConfig, stage: str, number: int, corpus: Corpus, tested: Collection[str]
+) -> Path | None:
+    """The folder of the stage of another bundle from which one starts; None without ``from``.
+
+    Args:
+        settings: The stage's config.
+        stage: Which.
+        number: The fold.
+        corpus: The corpus.
+        tested: Subjects that it must not have been trained on.
+
+    Raises:
+        FileNotFoundError: If that bundle has no such stage.
+        ValueError: If it knows other classes, or has seen one of the subjects.
+    """
+    if settings.from_ is None:
+        return None
+    directory = fold_directory(settings.from_, number) / stage
+    said = f"stages.{stage}.from is {settings.from_}"
+    if not (directory / "stage.json").is_file():
+        raise FileNotFoundError(f"{said}; there is no finished stage {directory}")
+    record = read_json(directory / "stage.json")
+    if record["classes"] != list(corpus.classes):
+        raise ValueError(
+            f"{said}, which knows the classes {', '.join(record['classes'])}; the corpus has "
+            f"{', '.join(corpus.classes)}"
+        )
+    seen = set(record["trained_on"]) & set(tested)
+    if record["corpus"] == corpus.name and seen:
+        raise ValueError(
+            f"{said}; its fold {number} was trained on subjects {', '.join(sorted(seen))}, who are "
+            "held out here: take a bundle with the same subject groups"
+        )
+    return directory
+
+
+def _load_source(network: nn.Module, directory: Path, model: ModelConfig) -> None:
+    record = read_json(directory / "stage.json")
+    for name in ("variant", "width", "input_size", "insert_after"):
+        ours, theirs = getattr(model, name), record["model"].get(name)
+        if ours != theirs:
+            raise ValueError(f"{directory} has model.{name} {theirs}; here it is {ours}")
+    try:
+        network.load_state_dict(load_file(directory / WEIGHTS))
+    except RuntimeError as error:
+        raise ValueError(f"{directory} holds another network: {error}") from error
+
+
+def freeze(network: nn.Module, parts: Collection[str]) -> None:
+    """Keep parts of a network, ``streams`` or ``vlan``, from being trained."""
+    for name, parameter in network.named_parameters():
+        part = name.split(".")[0]
+        parameter.requires_grad_(("streams" if part == "stream" else part) not in parts)
+
+
+def stage_key(
+    run: Run, fold: Fold, stage: str, before: dict[str, Stage], source: Path | None
+) -> str:
     """A key of everything that a stage's outcome depends on."""
     data, model = run.config.data, asdict(run.config.model)
+    settings = asdict(getattr(run.config.stages, stage))
+    settings["from_"] = None if source is None else sha256(source / WEIGHTS)
     if stage != "vlan":
         for name in ("pool", "vlan_start"):
             model.pop(name)
@@ -85,7 +154,7 @@ def stage_key(run: Run, fold: Fold, stage: str, before: dict[str, Stage]) -> str
     ]
     return key_of(
         {
-            "stage": [stage, asdict(getattr(run.config.stages, stage))],
+            "stage": [stage, settings],
             "model": [model, run.weights_key],
             "data": [data.segment_length, asdict(data.windows), asdict(data.flow)],
             "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
@@ -98,12 +167,31 @@ def stage_key(run: Run, fold: Fold, stage: str, before: dict[str, Stage]) -> str
     )
 
 
+def _move(made: Path, to: Path) -> None:
+    shutil.rmtree(to, ignore_errors=True)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(to)
+
+
+def _copy(stage: Path, to: Path) -> None:
+    """Copy a finished stage's folder; the copy is whole or not there."""
+    beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}.tmp")
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(stage, beside)
+    _move(beside, to)
+
+
+def _is_there(directory: Path, key: str) -> bool:
+    record = directory / "stage.json"
+    return record.is_file() and bool(read_json(record)["key"] == key)
+
+
 def _resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]:
     """What an interrupted training of the same inputs left: its checkpoint, and its log's rows.
 
     Whatever else is in the folder is removed.
     """
-    checkpoint, said, log = partial / "checkpoint.ckpt", partial / "key", partial / "metrics.csv"
+    checkpoint, said, log = partial / CHECKPOINT, partial / "key", partial / "metrics.csv"
     rows = []
     if said.is_file() and said.read_text(encoding="utf-8") == key and checkpoint.is_file():
         if log.is_file():
@@ -131,33 +219,82 @@ def train_stage(
         loggers: Beside the CSV logger.
         console: Where progress is shown.
     """
-    config, seed = run.config, run.config.protocol.seed
-    settings = getattr(config.stages, stage)
-    key = stage_key(run, fold, stage, before)
+    config, seed, classes = run.config, run.config.protocol.seed, run.corpus.classes
+    settings: StageConfig = getattr(config.stages, stage)
+    tested = {clip.subject for clip in fold.test.clips}
+    source = find_source(settings, stage, fold.number, run.corpus, tested)
+    key = stage_key(run, fold, stage, before, source)
     draw = random_stream(seed, fold.number, stage, 3)
     network = build(run, stage, int(draw.integers(2**63)), before)
     module = StageModule(
-        network, stage, len(run.corpus.classes), settings.optimizer, settings.iterations, seed,
-        fold.number,
-    )  # fmt: skip
+        network, stage, len(classes), settings.optimizer, settings.iterations, seed, fold.number
+    )
     transform = Transform(stage, config.model.input_size, config.data)
     recorder = CurveRecorder(run, fold, stage, transform)
-    record = directory / "stage.json"
-    if record.is_file() and read_json(record)["key"] == key:
-        network.load_state_dict(load_file(directory / "weights.safetensors"))
-        curves = tuple(CurvePoint(**point) for point in read_json(record)["curves"])
-        return Stage(network, key, curves, evaluate(module, recorder.test, transform))
+    shared = None if config.stages.cache is None else config.stages.cache / key
+    if not _is_there(directory, key) and shared is not None and _is_there(shared, key):
+        _copy(shared, directory)
+        console.print(f"fold {fold.number} {stage}: taken from {shared}")
+    if _is_there(directory, key):
+        record = read_json(directory / "stage.json")
+        network.load_state_dict(load_file(directory / WEIGHTS))
+        curves = tuple(CurvePoint(**point) for point in record["curves"])
+        test = evaluate(module, recorder.test, transform)
+        return Stage(network, key, curves, test, frozenset(record["trained_on"]))
 
+    trained_on = {s for earlier in before.values() for s in earlier.trained_on}
+    if source is not None:
+        _load_source(network, source, config.model)
+        trained_on = set(read_json(source / "stage.json")["trained_on"])
+    if settings.iterations:
+        trained_on |= {clip.subject for clip in fold.train.clips}
+    freeze(network, settings.frozen)
     partial = directory.with_name(f".{stage}.partial")
     checkpoint, rows = _resume(partial, key)
+    if settings.iterations:
+        _fit(run, fold, module, recorder, checkpoint, rows, loggers, partial, console)
+    test = recorder.record(module, settings.iterations)
+    module.cpu()
+    save_file(network.state_dict(), partial / WEIGHTS)
+    write_json(
+        partial / "stage.json",
+        {
+            "key": key,
+            "stage": stage,
+            "fold": fold.number,
+            "corpus": run.corpus.name,
+            "classes": list(classes),
+            "model": asdict(config.model),
+            "frames": config.data.segment_length - 1,
+            "iterations": settings.iterations,
+            "trained_on": sorted(trained_on),
+            "curves": [asdict(point) for point in recorder.points],
+        },
+    )
+    for name in (CHECKPOINT, "key"):
+        (partial / name).unlink(missing_ok=True)
+    _move(partial, directory)
+    if shared is not None:
+        _copy(directory, shared)
+    return Stage(network, key, tuple(recorder.points), test, frozenset(trained_on))
+
+
+def _fit(
+    run: Run, fold: Fold, module: StageModule, recorder: CurveRecorder, checkpoint: Path | None,
+    rows: list[dict[str, str]], loggers: Sequence[StageLogger], partial: Path, console: Console,
+) -> None:  # fmt: skip
+    """Train a stage's network from its start, or from a checkpoint, to its last iteration."""
+    config, stage = run.config, module.stage
+    settings: StageConfig = getattr(config.stages, stage)
     log = CSVLogger(partial, name="", version="", flush_logs_every_n_steps=1)
     with warnings.catch_warnings(action="ignore"):  # that it begins its file anew
         writer = log.experiment
+    frames = Frames(run.store, config.data, not settings.augmentation.changes_flow)
     data = StageData(
-        fold.train, recorder.test.frames, run.corpus.classes, config.data, settings, transform,
-        stage, seed, fold.number,
+        fold.train, frames, run.corpus.classes, config.data, settings, recorder.transform, stage,
+        config.protocol.seed, fold.number,
     )  # fmt: skip
-    checkpoints = Checkpoints(partial / "checkpoint.ckpt", config.stages.checkpoint_every)
+    checkpoints = Checkpoints(partial / CHECKPOINT, config.stages.checkpoint_every)
     callbacks: list[Callback] = [recorder, checkpoints]
     if config.trainer["enable_progress_bar"] is not False:
         callbacks.append(StepBar(console, f"fold {fold.number} {stage}"))
@@ -185,27 +322,6 @@ def train_stage(
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
     module.to(trainer.strategy.root_device)
-    test = recorder.record(module, settings.iterations)
-    module.cpu()
-    save_file(network.state_dict(), partial / "weights.safetensors")
-    write_json(
-        partial / "stage.json",
-        {
-            "key": key,
-            "stage": stage,
-            "fold": fold.number,
-            "classes": list(run.corpus.classes),
-            "model": asdict(config.model),
-            "frames": config.data.segment_length - 1,
-            "iterations": settings.iterations,
-            "curves": [asdict(point) for point in recorder.points],
-        },
-    )
-    for name in ("checkpoint.ckpt", "key"):
-        (partial / name).unlink(missing_ok=True)
-    shutil.rmtree(directory, ignore_errors=True)
-    partial.rename(directory)
-    return Stage(network, key, tuple(recorder.points), test)
 
 
 def _step(checkpoint: Path) -> int:
