@@ -16,9 +16,12 @@ from rich.console import Console
 from vfer.cli import parse
 from vfer.datamodule import STAGES
 from vfer.experiment import split
-from vfer.fit import open_run
+from vfer.files import read_json
+from vfer.fit import main, open_run
 from vfer.module import StageModule
 from vfer.stages import train_stage
+from vfer.tables import read_tables
+from vfer.verify import main as verify
 
 TINY = Path(__file__).parents[1] / "configs" / "tiny.yaml"
 QUIET = Console(quiet=True)
@@ -38,9 +41,9 @@ def open_tiny(cache, *more):
     return open_run(parse("vfer.fit", words(cache, *more)), QUIET)
 
 
-def train(run, directory, stage="spatial", number=0, before=None):
-    fold = split(run, number)
-    return train_stage(run, fold, stage, before or {}, directory / stage, [], QUIET)
+def train(run, directory, stage="spatial", number=0, before=None, fold=None, end=None):
+    fold = split(run, number) if fold is None else fold
+    return train_stage(run, fold, stage, before or {}, directory / stage, [], QUIET, end)
 
 
 def left(directory, stage="spatial"):
@@ -265,3 +268,112 @@ def test_runs_share_the_stages_whose_inputs_are_the_same(cache, tmp_path, monkey
     assert left(tmp_path / "second") == left(tmp_path / "first")
     train(open_tiny(cache, *more, "--stages.spatial.batch_size", 5), tmp_path / "third")
     assert left(tmp_path / "third") != left(tmp_path / "first")
+
+
+CHOOSING = (
+    *("--protocol.folds.groups", 3, "--protocol.selection", "validation"),
+    *("--stages.spatial.measure_every", 1, "--stages.spatial.optimizer.lr", 0.0005),
+    *("--model.dropout", 0, "--data.facs.difficulty", 0),
+)
+
+
+@pytest.fixture(scope="module")
+def chosen(cache, tmp_path_factory):
+    """A stage whose best validation accuracy is neither its first nor its last."""
+    run = open_tiny(cache, *CHOOSING, "--stages.spatial.iterations", 8)
+    directory = tmp_path_factory.mktemp("chosen")
+    return run, train(run, directory, fold=split(run, 0, validation=True)), directory
+
+
+def test_the_weights_are_those_of_the_first_best_measured_iteration(chosen, tmp_path):
+    run, stage, _ = chosen  # of eight iterations, the seventh
+    found = {p.iteration: p.accuracy for p in stage.curves if p.split == "validation"}
+    assert sorted(found) == list(range(1, 9))
+    assert stage.iteration == min(n for n, a in found.items() if a == max(found.values()))
+    stopped = train(run, tmp_path, fold=split(run, 0), end=stage.iteration)
+    assert stopped.trained_on == stage.trained_on | run.groups[1]
+    held = split(run, 0, validation=True)
+    stopped = train(run, tmp_path, fold=replace(held, validation=None), end=stage.iteration)
+    assert not changed(stage.network, weights(stopped.network))
+    for ours, theirs in zip(stage.test, stopped.test, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_validation_group_is_the_next_one_and_is_not_trained_on(chosen):
+    run = chosen[0]
+    for number in range(3):
+        fold = split(run, number, validation=True)
+        for side, group in ((fold.test, number), (fold.validation, (number + 1) % 3)):
+            assert {clip.subject for clip in side.clips} == run.groups[group]
+        assert {clip.subject for clip in fold.train.clips} == run.groups[(number + 2) % 3]
+
+
+def test_the_choice_does_not_see_the_labels_of_the_test_group(chosen, tmp_path):
+    run, stage, directory = chosen
+    fold = split(run, 0, validation=True)
+    clips = fold.test.clips
+    mixed = tuple(
+        replace(c, emotion=o.emotion) for c, o in zip(clips, (*clips[1:], clips[0]), strict=True)
+    )
+    other = train(run, tmp_path, fold=replace(fold, test=replace(fold.test, clips=mixed)))
+    tests = [[p for p in s.curves if p.split == "test"] for s in (stage, other)]
+    assert tests[0] != tests[1]
+    assert other.iteration == stage.iteration
+    assert left(tmp_path)[0] == left(directory)[0]
+
+
+def test_a_choice_survives_an_interruption(chosen, cache, tmp_path, monkeypatch):
+    _, stage, directory = chosen
+    run = open_tiny(
+        cache, *CHOOSING, "--stages.spatial.iterations", 8, "--stages.checkpoint_every", 1
+    )
+    with monkeypatch.context() as patch:
+        kill_at(patch, stage.iteration + 1)
+        with pytest.raises(KilledError):
+            train(run, tmp_path, fold=split(run, 0, validation=True))
+    train(run, tmp_path, fold=split(run, 0, validation=True))
+    assert left(tmp_path) == left(directory)
+
+
+@pytest.mark.parametrize("retrain", ["false", "true"])
+def test_a_bundle_of_chosen_iterations_verifies(retrain, cache, tmp_path, capsys):
+    output = tmp_path / "run"
+    more = ("--protocol.selection", "validation", "--protocol.retrain", retrain,
+            "--protocol.folds.groups", 3, "--stages.spatial.iterations", 1,
+            "--stages.temporal.iterations", 1)  # fmt: skip
+    assert main(words(cache, *more, "--output", output)) == 0
+    assert "optimism gap" in capsys.readouterr().out
+    assert verify([str(output)]) == 0, capsys.readouterr().out
+    found = read_json(output / "results.json")
+    assert found["selection"] == "validation"
+    curves = read_tables(output, found["classes"]).curves
+    for fold in range(3):
+        record = read_json(output / f"fold-{fold}" / "vlan" / "stage.json")
+        points = [p for p in curves if (p.fold, p.stage) == (fold, "vlan")]
+        validation = {p.iteration: p.accuracy for p in points if p.split == "validation"}
+        assert sorted(validation) == [2, 4]
+        assert validation[record["iteration"]] == max(validation.values())
+        ends = {p.split: max(q.iteration for q in points if q.split == p.split) for p in points}
+        last = record["iteration"] if retrain == "true" else 4
+        assert ends == {"train": last, "test": last, "validation": 4}
+        groups = 2 if retrain == "true" else 1
+        folds = read_json(output / "folds.json")
+        trained = {n for n, names in folds.items() if set(names) & set(record["trained_on"])}
+        assert len(trained) == groups
+        assert str(fold) not in trained
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--protocol.selection", "validation"), "there are 2 subject groups"),
+        (
+            ("--protocol.selection", "validation", "--protocol.folds.groups", 3,
+             "--stages.vlan.measure_every", 0), "stages.vlan.measure_every is 0",
+        ),
+        (("--protocol.retrain", "true"), "goes with protocol.selection validation"),
+    ],
+)  # fmt: skip
+def test_a_choice_that_cannot_be_made_is_refused(more, said, cache, tmp_path, capsys):
+    assert main(words(cache, *more, "--output", tmp_path / "run")) == 2
+    assert said in capsys.readouterr().err

@@ -52,19 +52,31 @@ def measure(
 
 
 class CurveRecorder(Callback):
-    """Records accuracy and loss over iterations, on the training batches and on the test group.
+    """Records accuracy and loss over iterations, and keeps the best weights on validation clips.
 
-    The points go to the bundle and are read by nothing else: no metric of the test group is
-    logged where a callback could monitor it.
+    The points go to the bundle. Those of the test group are read by nothing else: none is logged
+    where a callback could monitor it.
+
+    Attributes:
+        points: The points so far.
+        best: The iteration with the best validation accuracy, the first of equals; None without.
+        best_weights: The network's at that iteration, on the CPU.
     """
 
     def __init__(self, run: Run, fold: Fold, stage: str, transform: Transform) -> None:
         self.fold, self.stage, self.transform = fold, stage, transform
         self.every = getattr(run.config.stages, stage).measure_every
         frames = Frames(run.store, run.config.data)
-        self.test = ClipDataset(fold.test, frames, run.corpus.classes)
-        self.labels = [run.corpus.classes.index(c.emotion) for c in fold.test.clips]
+        sides = {"validation": fold.validation, "test": fold.test}
+        self.sides = {
+            split: ClipDataset(side, frames, run.corpus.classes)
+            for split, side in sides.items()
+            if side is not None
+        }
         self.points: list[CurvePoint] = []
+        self.best: int | None = None
+        self.best_weights: dict[str, Tensor] = {}
+        self._best_accuracy = -1.0
         self._recent: list[Tensor] = []
 
     def on_train_batch_end(  # type: ignore[override]
@@ -82,13 +94,25 @@ class CurveRecorder(Callback):
             self.record(pl_module, step)
 
     def record(self, module: StageModule, iteration: int) -> Probabilities:
-        """Add a point for each split; training figures are means since the last point."""
+        """Add a point for each split; training figures are means since the last point.
+
+        Returns:
+            What the network says of the test group.
+        """
         if self._recent:
             accuracy, loss = self._recent_figures().mean(dim=0).tolist()
             self._recent.clear()
             self._add(iteration, "train", accuracy, loss)
-        found = evaluate(module, self.test, self.transform)
-        self._add(iteration, "test", *measure(found, self.labels, self.fold.unusable))
+        found: Probabilities = []
+        for split, data in self.sides.items():  # the test group comes last
+            found = evaluate(module, data, self.transform)
+            labels = [data.classes.index(clip.emotion) for clip in data.part.clips]
+            accuracy, loss = measure(found, labels, data.part.unusable)
+            self._add(iteration, split, accuracy, loss)
+            if split == "validation" and accuracy > self._best_accuracy:
+                self.best, self._best_accuracy = iteration, accuracy
+                weights = module.network.state_dict()
+                self.best_weights = {n: w.detach().cpu().clone() for n, w in weights.items()}
         return found
 
     def _recent_figures(self) -> Tensor:
@@ -104,14 +128,21 @@ class CurveRecorder(Callback):
         self.points.append(point)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the points so far, and the figures since the last one."""
-        recent = self._recent_figures() if self._recent else torch.empty(0, 2)
-        return {"points": [asdict(point) for point in self.points], "recent": recent}
+        """What a checkpoint keeps: the points and the best so far, the figures since the last."""
+        return {
+            "points": [asdict(point) for point in self.points],
+            "recent": self._recent_figures() if self._recent else torch.empty(0, 2),
+            "best": self.best,
+            "best_accuracy": self._best_accuracy,
+            "best_weights": self.best_weights,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.points = [CurvePoint(**point) for point in state_dict["points"]]
         self._recent = list(state_dict["recent"])
+        self.best, self._best_accuracy = state_dict["best"], state_dict["best_accuracy"]
+        self.best_weights = state_dict["best_weights"]
 
 
 class Checkpoints(Callback):

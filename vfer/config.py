@@ -268,13 +268,25 @@ class ProtocolConfig:
 
     Attributes:
         folds: The subject groups.
-        selection: ``last``: the network after the last iteration is the result.
+        selection: ``last``: the network after the last iteration is the result. ``validation``:
+            the next group is held out of the training of every stage, and the measured iteration
+            with the best clip accuracy on it is the result; of equals, the earliest.
+        retrain: After ``validation``, train again on all training groups, each stage for as many
+            iterations as were chosen.
         seed: Of everything random in training.
     """
 
     folds: FoldsConfig = field(default_factory=FoldsConfig)
-    selection: Literal["last"] = "last"
+    selection: Literal["last", "validation"] = "last"
+    retrain: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse to train again what was never chosen."""
+        if self.retrain and self.selection != "validation":
+            raise ValueError(
+                f"protocol.retrain goes with protocol.selection validation, not {self.selection}"
+            )
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,13 @@ class Part:
         clips: The clips.
         index: Each clip's index in the corpus.
         starts: The start frames of each clip's segments.
+        unusable: Clips of these subjects that take part but are not usable; each is a miss.
     """
 
     clips: tuple[Clip, ...]
     index: tuple[int, ...]
     starts: tuple[NDArray[np.int64], ...]
+    unusable: int = 0
 
 
 def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: DataConfig) -> Part:
@@ -54,7 +56,9 @@ def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: Dat
     starts = tuple(
         windows(store.entry(clip.name).frames, config.segment_length, **rule) for clip in clips
     )
-    return Part(clips, tuple(numbers[clip.name] for clip in clips), starts)
+    all_clips = sum(c.excluded is None and c.subject in subjects for c in corpus.clips)
+    index = tuple(numbers[clip.name] for clip in clips)
+    return Part(clips, index, starts, all_clips - len(clips))
 
 
 class Frames:

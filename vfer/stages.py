@@ -42,11 +42,12 @@ class Stage:
     """A finished stage.
 
     Attributes:
-        network: With its weights after the last iteration, on the CPU.
+        network: With its weights after the last or the chosen iteration, on the CPU.
         key: The key of its inputs.
         curves: Training curves.
         test: Softmax on the test group.
         trained_on: The subjects that its weights have seen, in this stage or before.
+        iteration: The one that its weights are of.
     """
 
     network: FrameNetwork | SegmentNetwork
@@ -54,6 +55,7 @@ class Stage:
     curves: tuple[CurvePoint, ...]
     test: Probabilities
     trained_on: frozenset[str]
+    iteration: int
 
 
 def build(
@@ -83,7 +85,7 @@ def build(
 
 
 def find_source(
-    settings: StageConfig, stage: str, number: int, corpus: Corpus, tested: Collection[str]
+    settings: StageConfig, stage: str, number: int, corpus: Corpus, held: Collection[str]
 ) -> Path | None:
     """The folder of the stage of another bundle from which one starts; None without ``from``.
 
@@ -92,7 +94,7 @@ def find_source(
         stage: Which.
         number: The fold.
         corpus: The corpus.
-        tested: Subjects that it must not have been trained on.
+        held: Subjects that it must not have been trained on.
 
     Raises:
         FileNotFoundError: If that bundle has no such stage.
@@ -110,7 +112,7 @@ def find_source(
             f"{said}, which knows the classes {', '.join(record['classes'])}; the corpus has "
             f"{', '.join(corpus.classes)}"
         )
-    seen = set(record["trained_on"]) & set(tested)
+    seen = set(record["trained_on"]) & set(held)
     if record["corpus"] == corpus.name and seen:
         raise ValueError(
             f"{said}; its fold {number} was trained on subjects {', '.join(sorted(seen))}, who are "
@@ -139,7 +141,7 @@ def freeze(network: nn.Module, parts: Collection[str]) -> None:
 
 
 def stage_key(
-    run: Run, fold: Fold, stage: str, before: dict[str, Stage], source: Path | None
+    run: Run, fold: Fold, stage: str, before: dict[str, Stage], source: Path | None, end: int
 ) -> str:
     """A key of everything that a stage's outcome depends on."""
     data, model = run.config.data, asdict(run.config.model)
@@ -150,7 +152,8 @@ def stage_key(
             model.pop(name)
     sides = [
         [[c.name, c.emotion, run.store.entry(c.name).crops] for c in side.clips]
-        for side in (fold.train, fold.test)
+        for side in (fold.train, fold.test, fold.validation)
+        if side is not None
     ]
     return key_of(
         {
@@ -160,7 +163,8 @@ def stage_key(
             "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
             "clips": sides,
             "classes": run.corpus.classes,
-            "fold": [fold.number, fold.unusable],
+            "fold": [fold.number, fold.test.unusable],
+            "end": end,
             "seed": run.config.protocol.seed,
             "before": [before[name].key for name in STREAMS] if stage == "vlan" else [],
         }
@@ -206,7 +210,7 @@ def _resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]
 
 def train_stage(
     run: Run, fold: Fold, stage: str, before: dict[str, Stage], directory: Path,
-    loggers: Sequence[StageLogger], console: Console,
+    loggers: Sequence[StageLogger], console: Console, end: int | None = None,
 ) -> Stage:  # fmt: skip
     """Train one stage, go on with it where it was interrupted, or find it again.
 
@@ -218,12 +222,15 @@ def train_stage(
         directory: Where the stage is left; whole or not there.
         loggers: Beside the CSV logger.
         console: Where progress is shown.
+        end: Iterations to train, if that is not the stage's whole number.
     """
     config, seed, classes = run.config, run.config.protocol.seed, run.corpus.classes
     settings: StageConfig = getattr(config.stages, stage)
-    tested = {clip.subject for clip in fold.test.clips}
-    source = find_source(settings, stage, fold.number, run.corpus, tested)
-    key = stage_key(run, fold, stage, before, source)
+    end = settings.iterations if end is None else end
+    sides = (fold.test, *([] if fold.validation is None else [fold.validation]))
+    held = {clip.subject for side in sides for clip in side.clips}
+    source = find_source(settings, stage, fold.number, run.corpus, held)
+    key = stage_key(run, fold, stage, before, source, end)
     draw = random_stream(seed, fold.number, stage, 3)
     network = build(run, stage, int(draw.integers(2**63)), before)
     module = StageModule(
@@ -239,21 +246,26 @@ def train_stage(
         record = read_json(directory / "stage.json")
         network.load_state_dict(load_file(directory / WEIGHTS))
         curves = tuple(CurvePoint(**point) for point in record["curves"])
-        test = evaluate(module, recorder.test, transform)
-        return Stage(network, key, curves, test, frozenset(record["trained_on"]))
+        test = evaluate(module, recorder.sides["test"], transform)
+        seen = frozenset(record["trained_on"])
+        return Stage(network, key, curves, test, seen, record["iteration"])
 
     trained_on = {s for earlier in before.values() for s in earlier.trained_on}
     if source is not None:
         _load_source(network, source, config.model)
         trained_on = set(read_json(source / "stage.json")["trained_on"])
-    if settings.iterations:
+    if end:
         trained_on |= {clip.subject for clip in fold.train.clips}
     freeze(network, settings.frozen)
     partial = directory.with_name(f".{stage}.partial")
     checkpoint, rows = _resume(partial, key)
-    if settings.iterations:
-        _fit(run, fold, module, recorder, checkpoint, rows, loggers, partial, console)
-    test = recorder.record(module, settings.iterations)
+    if end:
+        _fit(run, fold, module, end, recorder, checkpoint, rows, loggers, partial, console)
+    test = recorder.record(module, end)
+    iteration = end if recorder.best is None else recorder.best
+    if iteration != end:
+        network.load_state_dict(recorder.best_weights)
+        test = evaluate(module, recorder.sides["test"], transform)
     module.cpu()
     save_file(network.state_dict(), partial / WEIGHTS)
     write_json(
@@ -266,7 +278,7 @@ def train_stage(
             "classes": list(classes),
             "model": asdict(config.model),
             "frames": config.data.segment_length - 1,
-            "iterations": settings.iterations,
+            "iteration": iteration,
             "trained_on": sorted(trained_on),
             "curves": [asdict(point) for point in recorder.points],
         },
@@ -276,12 +288,13 @@ def train_stage(
     _move(partial, directory)
     if shared is not None:
         _copy(directory, shared)
-    return Stage(network, key, tuple(recorder.points), test, frozenset(trained_on))
+    return Stage(network, key, tuple(recorder.points), test, frozenset(trained_on), iteration)
 
 
 def _fit(
-    run: Run, fold: Fold, module: StageModule, recorder: CurveRecorder, checkpoint: Path | None,
-    rows: list[dict[str, str]], loggers: Sequence[StageLogger], partial: Path, console: Console,
+    run: Run, fold: Fold, module: StageModule, end: int, recorder: CurveRecorder,
+    checkpoint: Path | None, rows: list[dict[str, str]], loggers: Sequence[StageLogger],
+    partial: Path, console: Console,
 ) -> None:  # fmt: skip
     """Train a stage's network from its start, or from a checkpoint, to its last iteration."""
     config, stage = run.config, module.stage
@@ -300,7 +313,7 @@ def _fit(
         callbacks.append(StepBar(console, f"fold {fold.number} {stage}"))
     trainer = pl.Trainer(
         **(config.trainer | {"enable_progress_bar": False}),  # ours is among the callbacks
-        max_steps=settings.iterations,
+        max_steps=end,
         max_epochs=1,
         logger=[log, *loggers],
         callbacks=callbacks,

@@ -157,7 +157,7 @@ def turn(frames: Tensor, change: Tensor) -> Tensor:
     )
     turned: Tensor = warp_affine(images, matrix, (height, width), padding_mode="border")
     turned = (turned * light[:, None, None, None]).clamp(0, 255)
-    return turned.unflatten(1, (-1, 3)).movedim(2, -1)
+    return turned.view(len(frames), -1, 3, height, width).movedim(2, -1)
 
 
 def normalise(images: Tensor) -> Tensor:
