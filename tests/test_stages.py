@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
+from vfer.callbacks import evaluate
+from vfer.classifier import fit_classifier
 from vfer.cli import parse
-from vfer.datamodule import STAGES
+from vfer.datamodule import STAGES, ClipDataset, Frames, Transform
 from vfer.experiment import split
 from vfer.files import read_json
 from vfer.fit import main, open_run
@@ -328,7 +332,7 @@ def test_a_choice_survives_an_interruption(chosen, cache, tmp_path, monkeypatch)
         cache, *CHOOSING, "--stages.spatial.iterations", 8, "--stages.checkpoint_every", 1
     )
     with monkeypatch.context() as patch:
-        kill_at(patch, stage.iteration + 1)
+        kill_at(patch, min(stage.iteration, 7))
         with pytest.raises(KilledError):
             train(run, tmp_path, fold=split(run, 0, validation=True))
     train(run, tmp_path, fold=split(run, 0, validation=True))
@@ -377,3 +381,39 @@ def test_a_bundle_of_chosen_iterations_verifies(retrain, cache, tmp_path, capsys
 def test_a_choice_that_cannot_be_made_is_refused(more, said, cache, tmp_path, capsys):
     assert main(words(cache, *more, "--output", tmp_path / "run")) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_non_trained_schema_is_logistic_regression_on_the_streams_features(
+    cache, three, tmp_path
+):
+    """Its network is that of stage 3 with aₖ = 0, the streams of stages 1 and 2, and that layer."""
+    _, before, _ = three
+    run = open_tiny(cache, "--stages.schema", "non_trained", "--model.vlan_start", -2)
+    stage = train(run, tmp_path, "vlan", 0, before)
+    assert not stage.network.vlan.a.any()
+    for name in ("spatial", "temporal"):
+        pairs = zip(
+            stage.network.streams[name].parameters(),
+            before[name].network.stream.parameters(),
+            strict=True,
+        )
+        assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    fold = split(run, 0)
+    data = ClipDataset(fold.train, Frames(run.store, run.config.data), run.corpus.classes)
+    module = StageModule(stage.network, "vlan", 6, run.config.stages.vlan.optimizer, 0)
+    found = evaluate(module, data, Transform("vlan", 64, run.config.data))
+    stage.network.eval()
+    features, labels, who = [], [], []
+    for i, clip in enumerate(fold.train.clips):
+        batch = data[i]
+        images = Transform("vlan", 64, run.config.data)(batch.pairs).images
+        stream = {n: stage.network.streams[n](x[:, 0]) for n, x in images.items()}
+        both = stream["spatial"] + stream["temporal"]
+        features += [both[pairs].sum(0).detach().numpy() for pairs in batch.segments]
+        labels += [run.corpus.classes.index(clip.emotion)] * len(batch.segments)
+        who += [clip.subject] * len(batch.segments)
+    x, y = np.stack(features), np.array(labels)
+    _, _, strength = fit_classifier(x, y, who, 6)
+    x = StandardScaler().fit_transform(x)
+    expected = LogisticRegression(C=strength, max_iter=5000).fit(x, y).predict_proba(x)
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-3)

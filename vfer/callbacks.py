@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -27,18 +27,32 @@ Probabilities = list[NDArray[np.float64]]
 """Of each clip of a part ``(S, classes)``: of its segments, or of its images."""
 
 
-def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
-    """Softmax of every segment (image) of every clip, without augmentation or dropout."""
+CHUNK = 64
+"""Pairs of frames that are evaluated at a time, so that a long clip takes no more memory."""
+
+
+def describe(
+    module: StageModule, data: ClipDataset, transform: Transform
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the networks say of each clip's images, without augmentation or dropout, in float32.
+
+    Yields:
+        Of each clip ``StageModule.describe`` of all its pairs, and its segments.
+    """
     was_training = module.training
     module.eval()
-    found = []
-    with torch.inference_mode():
-        for i in range(len(data)):
-            batch = move_data_to_device(data[i], module.device)
-            images = transform(batch.pairs).images
-            found.append(module.clip_probabilities(images, batch.segments).numpy())
+    for i in range(len(data)):
+        batch = move_data_to_device(data[i], module.device)
+        count = len(batch.pairs.frames)
+        parts = [batch.pairs.part(slice(at, at + CHUNK)) for at in range(0, count, CHUNK)]
+        found = [module.describe(transform(part).images) for part in parts]
+        yield torch.cat(found), batch.segments
     module.train(was_training)
-    return found
+
+
+def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
+    """Softmax of every segment (image) of every clip, without augmentation or dropout."""
+    return [module.clip_probabilities(*clip).numpy() for clip in describe(module, data, transform)]
 
 
 def measure(
@@ -66,10 +80,10 @@ class CurveRecorder(Callback):
     def __init__(self, run: Run, fold: Fold, stage: str, transform: Transform) -> None:
         self.fold, self.stage, self.transform = fold, stage, transform
         self.every = getattr(run.config.stages, stage).measure_every
-        frames = Frames(run.store, run.config.data)
+        self.frames = Frames(run.store, run.config.data)
         sides = {"validation": fold.validation, "test": fold.test}
         self.sides = {
-            split: ClipDataset(side, frames, run.corpus.classes)
+            split: ClipDataset(side, self.frames, run.corpus.classes)
             for split, side in sides.items()
             if side is not None
         }

@@ -225,6 +225,9 @@ class StagesConfig:
         spatial: Stage 1, the spatial AlexNet on single frames.
         temporal: Stage 2, the temporal AlexNet on single flow images.
         vlan: Stage 3, both streams with EmotionalVlan on segments, end to end.
+        schema: ``trained``, or ``non_trained``: instead of stage 3, logistic regression on what
+            EmotionalVlan with aₖ = 0 makes of the streams of stages 1 and 2 (Table 1). Nothing of
+            ``vlan`` is used then.
         checkpoint_every: Steps between checkpoints, from which a killed run goes on.
         cache: Folder in which runs share finished stages: one whose inputs are all the same is
             copied from there rather than trained. Null: each run trains its own.
@@ -233,6 +236,7 @@ class StagesConfig:
     spatial: StageConfig = field(default_factory=StageConfig)
     temporal: StageConfig = field(default_factory=StageConfig)
     vlan: StageConfig = field(default_factory=StageConfig)
+    schema: Literal["trained", "non_trained"] = "trained"
     checkpoint_every: int = 500
     cache: Path | None = None
 
@@ -241,6 +245,8 @@ class StagesConfig:
         for name in ("spatial", "temporal"):
             if "vlan" in getattr(self, name).frozen:
                 raise ValueError(f"stages.{name}.frozen names vlan, which only stages.vlan has")
+        if self.schema == "non_trained" and (self.vlan.from_ is not None or self.vlan.frozen):
+            raise ValueError("stages.schema non_trained leaves stages.vlan no from and no frozen")
         if self.checkpoint_every < 1:
             raise ValueError(
                 f"stages.checkpoint_every is {self.checkpoint_every}; it must be at least 1"

@@ -39,7 +39,7 @@ from vfer.tracking import Tracker
 
 _PACKAGES = (
     "vfer", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "numpy",
-    "facenet-pytorch", "decord", "av", "wandb",
+    "scikit-learn", "facenet-pytorch", "decord", "av", "wandb",
 )  # fmt: skip
 
 

@@ -89,21 +89,45 @@ class StageModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @torch.inference_mode()
-    def clip_probabilities(self, images: dict[str, Tensor], segments: Tensor) -> Tensor:
+    def describe(self, images: dict[str, Tensor]) -> Tensor:
+        """What the networks say of single images, before segments are looked at.
+
+        Args:
+            images: ``(P, 1, 3, S, S)`` a stream, of pairs of neighbouring frames.
+
+        Returns:
+            Logits ``(P, classes)`` in ``spatial`` and ``temporal``; in ``vlan`` features
+            ``(P, streams, features)``.
+        """
+        if isinstance(self.network, FrameNetwork):
+            return self(images)  # type: ignore[no-any-return]
+        return self.network.features({name: x.flatten(0, 1) for name, x in images.items()})
+
+    @torch.inference_mode()
+    def aggregate(self, described: Tensor, segments: Tensor) -> Tensor:
+        """What EmotionalVlan makes of each segment, ``(S, out_features)``.
+
+        Args:
+            described: Of all pairs of a clip, as ``describe`` gives them in ``vlan``.
+            segments: ``(S, L−1)`` int64, the pairs of each segment.
+        """
+        assert isinstance(self.network, SegmentNetwork)
+        return self.network.vlan(described[segments].transpose(1, 2))  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def clip_probabilities(self, described: Tensor, segments: Tensor) -> Tensor:
         """Softmax of each segment of one clip; in ``spatial`` and ``temporal`` of each image.
 
         Each image goes through its stream once, however many segments share it.
 
         Args:
-            images: ``(P, 1, 3, S, S)`` a stream, of the clip's pairs of neighbouring frames.
+            described: Of all pairs of the clip, as ``describe`` gives it.
             segments: ``(S, L−1)`` int64, the pairs of each segment.
 
         Returns:
             ``(S, classes)``; of a stage on single images ``(P, classes)``. In 0…1, float64.
         """
-        if isinstance(self.network, FrameNetwork):
-            logits: Tensor = self(images)
-        else:
-            features = self.network.features({k: v.flatten(0, 1) for k, v in images.items()})
-            logits = self.network.classify(features[segments].transpose(1, 2))
+        logits = described
+        if isinstance(self.network, SegmentNetwork):
+            logits = self.network.fc9(self.aggregate(described, segments))
         return logits.cpu().double().softmax(dim=1)  # not every device has float64

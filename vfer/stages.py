@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -22,10 +23,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from vfer.bundle import fold_directory
-from vfer.callbacks import Checkpoints, CurveRecorder, Probabilities, StepBar, evaluate
+from vfer.callbacks import Checkpoints, CurveRecorder, Probabilities, StepBar, describe, evaluate
+from vfer.classifier import fit_classifier
 from vfer.config import ModelConfig, StageConfig
 from vfer.corpora import Corpus
-from vfer.datamodule import Frames, StageData, Transform, random_stream
+from vfer.datamodule import ClipDataset, Frames, StageData, Transform, random_stream
 from vfer.experiment import Fold, Run
 from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.module import StageModule
@@ -155,9 +157,12 @@ def stage_key(
         for side in (fold.train, fold.test, fold.validation)
         if side is not None
     ]
+    schema = run.config.stages.schema if stage == "vlan" else "trained"
+    if schema == "non_trained":
+        settings = {}
     return key_of(
         {
-            "stage": [stage, settings],
+            "stage": [stage, schema, settings],
             "model": [model, run.weights_key],
             "data": [data.segment_length, asdict(data.windows), asdict(data.flow)],
             "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
@@ -227,6 +232,9 @@ def train_stage(
     config, seed, classes = run.config, run.config.protocol.seed, run.corpus.classes
     settings: StageConfig = getattr(config.stages, stage)
     end = settings.iterations if end is None else end
+    regression = stage == "vlan" and config.stages.schema == "non_trained"
+    if regression:
+        end = 0
     sides = (fold.test, *([] if fold.validation is None else [fold.validation]))
     held = {clip.subject for side in sides for clip in side.clips}
     source = find_source(settings, stage, fold.number, run.corpus, held)
@@ -254,13 +262,16 @@ def train_stage(
     if source is not None:
         _load_source(network, source, config.model)
         trained_on = set(read_json(source / "stage.json")["trained_on"])
-    if end:
+    if end or regression:
         trained_on |= {clip.subject for clip in fold.train.clips}
     freeze(network, settings.frozen)
     partial = directory.with_name(f".{stage}.partial")
     checkpoint, rows = _resume(partial, key)
     if end:
         _fit(run, fold, module, end, recorder, checkpoint, rows, loggers, partial, console)
+    if regression:
+        strength = _regress(module, ClipDataset(fold.train, recorder.frames, classes), transform)
+        console.print(f"fold {fold.number}: logistic regression, C = {strength:g}")
     test = recorder.record(module, end)
     iteration = end if recorder.best is None else recorder.best
     if iteration != end:
@@ -311,8 +322,11 @@ def _fit(
     callbacks: list[Callback] = [recorder, checkpoints]
     if config.trainer["enable_progress_bar"] is not False:
         callbacks.append(StepBar(console, f"fold {fold.number} {stage}"))
+    options = config.trainer | {"enable_progress_bar": False}  # ours is among the callbacks
+    if options["log_every_n_steps"] is not None:
+        options["log_every_n_steps"] = min(options["log_every_n_steps"], end)
     trainer = pl.Trainer(
-        **(config.trainer | {"enable_progress_bar": False}),  # ours is among the callbacks
+        **options,
         max_steps=end,
         max_epochs=1,
         logger=[log, *loggers],
@@ -335,6 +349,26 @@ def _fit(
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
     module.to(trainer.strategy.root_device)
+
+
+def _regress(module: StageModule, data: ClipDataset, transform: Transform) -> float:
+    """Put aₖ = 0 and logistic regression on the training segments into a network; returns C."""
+    network = module.network
+    assert isinstance(network, SegmentNetwork)
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    torch.nn.init.zeros_(network.vlan.a)
+    clips = data.part.clips
+    found = [module.aggregate(*clip).cpu() for clip in describe(module, data, transform)]
+    repeat = [len(rows) for rows in found]
+    labels = np.repeat([data.classes.index(clip.emotion) for clip in clips], repeat)
+    subjects = np.repeat([clip.subject for clip in clips], repeat).tolist()
+    weight, bias, strength = fit_classifier(
+        torch.cat(found).numpy(), labels, subjects, len(data.classes)
+    )
+    with torch.no_grad():
+        network.fc9.weight.copy_(torch.from_numpy(weight))
+        network.fc9.bias.copy_(torch.from_numpy(bias))
+    return strength
 
 
 def _step(checkpoint: Path) -> int:

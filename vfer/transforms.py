@@ -76,6 +76,10 @@ class SegmentBatch(NamedTuple):
     augment: Tensor | None = None
     warp: Tensor | None = None
 
+    def part(self, which: slice) -> "SegmentBatch":
+        """Some of the segments."""
+        return SegmentBatch(*(None if value is None else value[which] for value in self))  # type: ignore[arg-type]
+
 
 class StreamInputs(NamedTuple):
     """What the networks take.
