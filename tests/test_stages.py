@@ -1,6 +1,7 @@
 """Stages: a training that is interrupted ends as if it had not been."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from vfer import callbacks
 from vfer.callbacks import evaluate
 from vfer.classifier import fit_classifier
-from vfer.cli import parse
+from vfer.cli import UsageError, parse
 from vfer.datamodule import STAGES, ClipDataset, Frames, Transform
 from vfer.experiment import split
 from vfer.files import read_json
@@ -400,7 +402,7 @@ def test_the_non_trained_schema_is_logistic_regression_on_the_streams_features(
         assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
     fold = split(run, 0)
     data = ClipDataset(fold.train, Frames(run.store, run.config.data), run.corpus.classes)
-    module = StageModule(stage.network, "vlan", 6, run.config.stages.vlan.optimizer, 0)
+    module = StageModule(stage.network, "vlan", run.config.stages.vlan.optimizer, 0)
     found = evaluate(module, data, Transform("vlan", 64, run.config.data))
     stage.network.eval()
     features, labels, who = [], [], []
@@ -417,3 +419,97 @@ def test_the_non_trained_schema_is_logistic_regression_on_the_streams_features(
     x = StandardScaler().fit_transform(x)
     expected = LogisticRegression(C=strength, max_iter=5000).fit(x, y).predict_proba(x)
     np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def dry(cache, tmp_path_factory):
+    """Stages 1 and 2 without dropout, whose masks depend on what goes through together."""
+    run, directory = open_tiny(cache, "--model.dropout", 0), tmp_path_factory.mktemp("dry")
+    return {stage: train(run, directory, stage) for stage in ("spatial", "temporal")}
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3])
+@pytest.mark.parametrize("stage", ["spatial", "vlan"])
+def test_micro_batches_train_the_network_of_the_whole_batch(
+    cache, dry, stage, micro_batch, tmp_path
+):
+    plain = (
+        *("--model.dropout", 0, f"--stages.{stage}.optimizer.name", "sgd"),
+        *(f"--stages.{stage}.batch_size", 7, f"--stages.{stage}.iterations", 4),
+        *(f"--stages.{stage}.optimizer.clip_norm", 0.5, f"--stages.{stage}.measure_every", 2),
+    )
+    whole = train(open_tiny(cache, *plain), tmp_path / "whole", stage, 0, dry)
+    run = open_tiny(cache, *plain, f"--stages.{stage}.micro_batch", micro_batch)
+    parts = train(run, tmp_path / "parts", stage, 0, dry)
+    for ours, theirs in zip(parts.network.parameters(), whole.network.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    assert len(parts.curves) == len(whole.curves) == 4
+    for ours, theirs in zip(parts.curves, whole.curves, strict=True):
+        assert (ours.iteration, ours.split) == (theirs.iteration, theirs.split)
+        assert ours.loss == pytest.approx(theirs.loss, abs=1e-4)
+        assert ours.accuracy == pytest.approx(theirs.accuracy, abs=1e-6)
+
+
+def test_a_training_in_micro_batches_goes_on_at_a_step(cache, tmp_path, monkeypatch):
+    run = open_tiny(cache, *LONG, "--stages.spatial.micro_batch", 5)
+    train(run, tmp_path / "whole")
+    kill_at(monkeypatch, 5)
+    with pytest.raises(KilledError):
+        train(run, tmp_path / "killed")
+    train(run, tmp_path / "killed")
+    assert left(tmp_path / "killed") == left(tmp_path / "whole")
+
+
+def test_evaluation_in_smaller_chunks_says_the_same(three, monkeypatch):
+    run, before, _ = three
+    data = ClipDataset(split(run, 0).test, Frames(run.store, run.config.data), run.corpus.classes)
+    module = StageModule(before["vlan"].network, "vlan", run.config.stages.vlan.optimizer, 1)
+    monkeypatch.setattr(callbacks, "CHUNK", 2)
+    found = evaluate(module, data, Transform("vlan", 64, run.config.data))
+    for ours, theirs in zip(found, before["vlan"].test, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_bf16_mixed_trains_float32_weights_and_is_scored_in_float32(cache, three, tmp_path):
+    _, before, _ = three
+    run = open_tiny(cache, "--trainer.precision", "bf16-mixed")
+    for stage in STAGES:
+        mixed = train(run, tmp_path, stage, 0, before)
+        difference = 0.0
+        for ours, theirs in zip(
+            mixed.network.parameters(), before[stage].network.parameters(), strict=True
+        ):
+            assert ours.dtype == torch.float32
+            difference = max(difference, float((ours - theirs).abs().max()))
+        assert 0 < difference < 0.02
+
+
+@pytest.mark.parametrize("name", ["precision", "strategy"])
+def test_a_precision_or_strategy_that_stages_are_not_made_for_is_refused(name, cache, tmp_path):
+    value = {"precision": "bf16-true", "strategy": "fsdp"}[name]
+    with pytest.raises(UsageError, match=f"trainer.{name} is {value}; it must be one of"):
+        open_tiny(cache, f"--trainer.{name}", value)
+
+
+@pytest.mark.slow
+def test_compiled_networks_train_like_plain_ones(cache, dry, tmp_path):
+    plain = ("--model.dropout", 0, "--stages.vlan.optimizer.name", "sgd")
+    expected = train(open_tiny(cache, *plain), tmp_path / "plain", "vlan", 0, dry)
+    run = open_tiny(cache, *plain, "--stages.compile", "true")
+    found = train(run, tmp_path / "compiled", "vlan", 0, dry)
+    for ours, theirs in zip(found.network.parameters(), expected.network.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_folds_run_in_two_places_make_one_bundle_when_they_are_brought_together(
+    cache, tmp_path, monkeypatch, capsys
+):
+    few = [f"--stages.{stage}.iterations" for stage in STAGES]
+    more = [word for name in few for word in (name, 1)]
+    here, there = tmp_path / "here", tmp_path / "there"
+    for fold, output in ((0, here), (1, there)):
+        assert main(words(cache, *more, "--output", output, "--fold", fold)) == 0
+    shutil.copytree(there / "fold-1", here / "fold-1")
+    monkeypatch.setattr(StageModule, "training_step", None)  # nothing is trained again
+    assert main(words(cache, *more, "--output", here)) == 0
+    assert verify([str(here)]) == 0, capsys.readouterr().out

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from vfer.cli import bar
 from vfer.datamodule import ClipDataset, Frames, Transform
 from vfer.experiment import Fold, Run
 from vfer.module import StageModule
+from vfer.processes import gather, rank, world
 from vfer.tables import CurvePoint
 
 Probabilities = list[NDArray[np.float64]]
@@ -32,16 +33,16 @@ CHUNK = 64
 
 
 def describe(
-    module: StageModule, data: ClipDataset, transform: Transform
+    module: StageModule, data: ClipDataset, transform: Transform, clips: Iterable[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """What the networks say of each clip's images, without augmentation or dropout, in float32.
+    """What the networks say of some clips' images, without augmentation or dropout, in float32.
 
     Yields:
         Of each clip ``StageModule.describe`` of all its pairs, and its segments.
     """
     was_training = module.training
     module.eval()
-    for i in range(len(data)):
+    for i in clips:
         batch = move_data_to_device(data[i], module.device)
         count = len(batch.pairs.frames)
         parts = [batch.pairs.part(slice(at, at + CHUNK)) for at in range(0, count, CHUNK)]
@@ -51,8 +52,17 @@ def describe(
 
 
 def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
-    """Softmax of every segment (image) of every clip, without augmentation or dropout."""
-    return [module.clip_probabilities(*clip).numpy() for clip in describe(module, data, transform)]
+    """Softmax of every segment (image) of every clip, without augmentation or dropout.
+
+    Where there are several processes, they share the clips, and each gets what all have found.
+    """
+    clips = range(rank(), len(data), world())
+    described = describe(module, data, transform, clips)
+    mine = [module.clip_probabilities(*clip).numpy() for clip in described]
+    found: dict[int, NDArray[np.float64]] = {}
+    for number, part in enumerate(gather(mine)):
+        found |= dict(zip(range(number, len(data), world()), part, strict=True))
+    return [found[i] for i in range(len(data))]
 
 
 def measure(
@@ -97,9 +107,13 @@ class CurveRecorder(Callback):
         self,
         trainer: pl.Trainer,
         pl_module: StageModule,
-        *_: Any,  # noqa: ANN401
+        outputs: object,
+        batch: object,
+        batch_idx: int,
     ) -> None:
-        """Gather the batch's figures; every so many steps, make a point of them."""
+        """Gather the step's figures; every so many steps, make a point of them."""
+        if not _ends_step(trainer, batch_idx):
+            return
         figures = trainer.callback_metrics
         self._recent.append(torch.stack([figures["accuracy"], figures["loss"]]).detach())
         step = trainer.global_step
@@ -159,6 +173,11 @@ class CurveRecorder(Callback):
         self.best_weights = state_dict["best_weights"]
 
 
+def _ends_step(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a batch is the last part of its step."""
+    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
 class Checkpoints(Callback):
     """Keeps the state of training in one file, from which a killed run goes on.
 
@@ -186,13 +205,20 @@ class Checkpoints(Callback):
             raise KeyboardInterrupt
         self.stop = True
 
-    def on_train_batch_start(self, *_: Any) -> None:  # noqa: ANN401
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
         """Stop where it was asked for, now that the step before is in the log."""
-        if self.stop:
+        if self.stop and batch_idx % trainer.accumulate_grad_batches == 0:
             raise KeyboardInterrupt
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object,
+        batch_idx: int,
+    ) -> None:  # fmt: skip
         """Write the checkpoint if it is time."""
+        if not _ends_step(trainer, batch_idx):
+            return
         step = trainer.global_step
         asked = trainer.world_size == 1 and (self.stop or trainer.received_sigterm)
         due = asked or step % self.every == 0

@@ -32,9 +32,16 @@ _NOT_TRAINER_OPTIONS = {
     "num_sanity_val_steps", "enable_checkpointing", "enable_model_summary", "gradient_clip_val",
     "gradient_clip_algorithm", "inference_mode", "use_distributed_sampler", "barebones", "plugins",
     "reload_dataloaders_every_n_epochs", "default_root_dir", "enable_autolog_hparams",
-    "model_registry", "strategy", "devices", "num_nodes", "accumulate_grad_batches", "profiler",
+    "model_registry", "accumulate_grad_batches", "profiler",
     "sync_batchnorm",
 }  # fmt: skip
+
+# Other precisions keep weights or gradients that the stages' checkpoints and scores are not made
+# for; other strategies split the networks.
+_TRAINER_VALUES: dict[str, tuple[Any, ...]] = {
+    "precision": (None, 32, "32", "32-true", "bf16-mixed"),
+    "strategy": ("auto", "ddp"),
+}
 
 # Keys that change how fast or where, but no number: free to differ when a run goes on. Whether the
 # corpus at another root is the same is seen from its fingerprint.
@@ -121,6 +128,9 @@ def build_parser(prog: str) -> ArgumentParser:
     parser.add_argument("--protocol", type=ProtocolConfig, default=ProtocolConfig(), help="scoring")
     parser.add_argument("--logger", type=LoggerConfig, default=LoggerConfig(), help="curves")
     parser.add_class_arguments(Trainer, "trainer", skip=_NOT_TRAINER_OPTIONS, instantiate=False)
+    parser.set_defaults(
+        {"trainer.devices": 1}
+    )  # several change dropout, so that they are asked for
     parser.add_argument(
         "--output",
         type=Path,
@@ -150,6 +160,12 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         if said.endswith("required: data.corpus"):
             said = "no corpus is named: give --config FILE, such as configs/demo.yaml"
         raise UsageError(said) from error
+    for name, legal in _TRAINER_VALUES.items():
+        if made.trainer[name] not in legal:
+            raise UsageError(
+                f"trainer.{name} is {made.trainer[name]}; it must be one of "
+                f"{', '.join(str(v) for v in legal if isinstance(v, str))}"
+            )
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")

@@ -196,6 +196,8 @@ class StageConfig:
         frozen: Parts that keep their values: ``streams``, the AlexNets, and in ``vlan`` also
             ``vlan``, EmotionalVlan's aₖ. The classifier is always trained.
         batch_size: Images a step in ``spatial`` and ``temporal``, segments in ``vlan``.
+        micro_batch: Samples that go through the network at a time, to save memory; the gradient is
+            that of the whole batch. Null: all of a process's share.
         optimizer: Its optimiser.
         augmentation: Its augmentation.
         measure_every: Steps between points of the curves, where the test group is measured too
@@ -206,6 +208,7 @@ class StageConfig:
     from_: Path | None = None
     frozen: list[Literal["streams", "vlan"]] = field(default_factory=list)
     batch_size: int = 40
+    micro_batch: int | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     measure_every: int = 500
@@ -215,6 +218,8 @@ class StageConfig:
         for name, least in (("iterations", 0), ("batch_size", 1), ("measure_every", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"micro_batch is {self.micro_batch}; it must be at least 1, or null")
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,7 @@ class StagesConfig:
         schema: ``trained``, or ``non_trained``: instead of stage 3, logistic regression on what
             EmotionalVlan with aₖ = 0 makes of the streams of stages 1 and 2 (Table 1). Nothing of
             ``vlan`` is used then.
+        compile: Compile the networks (``torch.compile``) while they are trained.
         checkpoint_every: Steps between checkpoints, from which a killed run goes on.
         cache: Folder in which runs share finished stages: one whose inputs are all the same is
             copied from there rather than trained. Null: each run trains its own.
@@ -237,6 +243,7 @@ class StagesConfig:
     temporal: StageConfig = field(default_factory=StageConfig)
     vlan: StageConfig = field(default_factory=StageConfig)
     schema: Literal["trained", "non_trained"] = "trained"
+    compile: bool = False
     checkpoint_every: int = 500
     cache: Path | None = None
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vfer.config import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
+from vfer.processes import rank, world
 from vfer.segments import segment_frames, windows
 from vfer.store import CropStore
 from vfer.tables import STREAMS
@@ -103,8 +104,36 @@ class Frames:
         return crops, flow
 
 
+def shares(size: int, processes: int, micro_batch: int | None) -> list[list[NDArray[np.int64]]]:
+    """Which samples of a step go through the network together.
+
+    Each process takes a contiguous part of the batch, in equally many parts of its own. Parts
+    differ by at most one sample. Where processes have unequally many samples and ``micro_batch``
+    is 1, one part may have two.
+
+    Args:
+        size: The batch size.
+        processes: How many share it.
+        micro_batch: The largest part; None for no limit.
+
+    Returns:
+        Of each process the places in the batch of each of its parts.
+
+    Raises:
+        ValueError: If there are fewer samples than processes.
+    """
+    if size < processes:
+        raise ValueError(f"batch_size is {size}; it must be at least the {processes} processes")
+    mine = np.array_split(np.arange(size), processes)
+    count = -(-len(mine[0]) // (micro_batch or size))
+    return [np.array_split(places, min(count, len(mine[-1]))) for places in mine]
+
+
 class StepDataset(Dataset[SegmentBatch]):
     """Item n is the batch of training step n, a pure function of (seed, fold, stage, n).
+
+    Where a step has several parts in this process, items are these parts, one step's after the
+    other's.
 
     Samples are dealt from one random order of all samples after the other. In ``vlan`` a sample
     is a segment; in ``spatial`` and ``temporal`` a frame of a segment with the next one, which
@@ -113,8 +142,10 @@ class StepDataset(Dataset[SegmentBatch]):
 
     def __init__(
         self, part: Part, frames: Frames, classes: Sequence[str], config: StageConfig, stage: str,
-        seed: int, fold: int,
+        seed: int, fold: int, rank: int = 0, world: int = 1,
     ) -> None:  # fmt: skip
+        self.shares = shares(config.batch_size, world, config.micro_batch)[rank]
+        self.world = world
         self.part, self.frames, self.config = part, frames, config
         self.stage, self.seed, self.fold = stage, seed, fold
         self.labels = [classes.index(clip.emotion) for clip in part.clips]
@@ -123,7 +154,7 @@ class StepDataset(Dataset[SegmentBatch]):
         self._last: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
-        return self.config.iterations
+        return self.config.iterations * len(self.shares)
 
     def samples(self, step: int) -> NDArray[np.int64]:
         """The samples of a step, ``(batch_size,)``: segment × images + image."""
@@ -143,9 +174,11 @@ class StepDataset(Dataset[SegmentBatch]):
             self._last = (epoch, rng.permutation(count))
         return self._last[1]
 
-    def __getitem__(self, step: int) -> SegmentBatch:
+    def __getitem__(self, item: int) -> SegmentBatch:
+        step, number = divmod(item, len(self.shares))
+        places = self.shares[number]
         crops, flows, clips, starts = [], [], [], []
-        for sample in self.samples(step).tolist():
+        for sample in self.samples(step)[places].tolist():
             clip, start = self.segments[sample // self.images]
             name = self.part.clips[clip].name
             indices = self.frames.segment(name, start)
@@ -163,11 +196,13 @@ class StepDataset(Dataset[SegmentBatch]):
             torch.tensor([self.labels[clip] for clip in clips]),
             torch.tensor([self.part.index[clip] for clip in clips]),
             torch.tensor(starts),
-            *self._augment(step, len(clips)),
+            *self._augment(step, places),
+            len(places) * len(self.shares) * self.world / self.config.batch_size,
         )
 
-    def _augment(self, step: int, count: int) -> tuple[Tensor | None, Tensor | None]:
-        """``augment`` and ``warp`` of a step's samples."""
+    def _augment(self, step: int, places: NDArray[np.int64]) -> tuple[Tensor | None, Tensor | None]:
+        """``augment`` and ``warp`` of some samples of a step; all of it are drawn at once."""
+        count = self.config.batch_size
         config = self.config.augmentation
         rng = random_stream(self.seed, self.fold, self.stage, 1, step)
         flip = rng.integers(0, 2, count) * config.flip
@@ -175,10 +210,10 @@ class StepDataset(Dataset[SegmentBatch]):
         reach = np.array([config.rotation, config.scale, config.light])
         warp = np.array([0, 1, 1]) + reach * rng.uniform(-1, 1, (count, 3))
         return (
-            torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64))
+            torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64)[places])
             if config.flip or config.shift
             else None,
-            torch.from_numpy(warp.astype(np.float32)) if config.changes_flow else None,
+            torch.from_numpy(warp.astype(np.float32)[places]) if config.changes_flow else None,
         )
 
 
@@ -256,7 +291,7 @@ class StepLoader(DataLoader[SegmentBatch]):
         super().__init__(
             steps,
             batch_size=None,
-            sampler=_From(first, len(steps)),
+            sampler=_From(first * len(steps.shares), len(steps)),
             num_workers=workers,
             multiprocessing_context="spawn" if workers else None,
             pin_memory=torch.cuda.is_available(),
@@ -290,12 +325,14 @@ class StageData(pl.LightningDataModule):
         settings: StageConfig, transform: Transform, stage: str, seed: int, fold: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.steps = StepDataset(train, frames, classes, settings, stage, seed, fold)
+        self.steps = StepDataset(
+            train, frames, classes, settings, stage, seed, fold, rank(), world()
+        )
         self.transform = transform
         self.loaders = data.loaders
 
     def train_dataloader(self) -> StepLoader:
-        """Steps 0, 1, 2 …, one batch each; after an interruption from the next one on."""
+        """Steps 0, 1, 2 …, this process's parts of each; gone on with, from the next one."""
         first = 0 if self.trainer is None else self.trainer.global_step
         return StepLoader(self.steps, first, self.loaders)
 

@@ -32,13 +32,14 @@ from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.folds import Groups, explicit, losgo
 from vfer.networks.alexnet import AlexNetStream, load_weights
 from vfer.prepare import check_root, fill, lock, open_corpus, report
+from vfer.processes import first, launch, rank
 from vfer.scoring import tally
 from vfer.stages import Stage, find_source, train_stage
 from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
 from vfer.tracking import Tracker
 
 _PACKAGES = (
-    "vfer", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "numpy",
+    "vfer", "torch", "torchvision", "pytorch-lightning", "kornia", "numpy",
     "scikit-learn", "facenet-pytorch", "decord", "av", "wandb",
 )  # fmt: skip
 
@@ -186,7 +187,7 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
     """Train the stages of one fold, test its group, and write its part of the bundle."""
     output = run.config.output
     key = run_key(run)
-    if bundle.is_complete(output, number, key):
+    if first(lambda: bundle.is_complete(output, number, key)):
         console.print(f"fold {number}: done before")
         return
     fold = split(run, number)
@@ -222,8 +223,10 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
                 said = (p for p in chosen[name].curves if p.split == "validation")
                 stages[name] = replace(stage, curves=(*stage.curves, *said))
     tables = fold_tables(run, fold, stages)
-    bundle.write_fold(
-        output, number, tables, subjects=run.groups[number], classes=run.corpus.classes, key=key
+    first(
+        lambda: bundle.write_fold(
+            output, number, tables, subjects=run.groups[number], classes=run.corpus.classes, key=key
+        )
     )
     counts = tally(tables.clips, run.corpus.classes)
     summary = {"accuracy": float(counts.accuracy()), "uar": float(counts.uar())}
@@ -327,7 +330,7 @@ def open_run(config: Config, console: Console) -> Run:
         AlexNetStream(config.model.width, config.model.insert_after, weights=weights)
     local = source is not None and Path(source).is_file()
     weights_key = sha256(Path(str(source))) if local else source or ""
-    corpus = open_corpus(config.data, console)
+    corpus = first(lambda: open_corpus(config.data, console))
     groups = groups_of(corpus, config)
     if config.fold is not None and not config.fold < len(groups):
         raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
@@ -338,32 +341,48 @@ def open_run(config: Config, console: Console) -> Run:
         held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
         for stage in STAGES:
             find_source(getattr(config.stages, stage), stage, number, corpus, held)
-    store = fill(corpus, config.data, console)
+    store = first(lambda: fill(corpus, config.data, console))
     report(corpus, store, console)
     return Run(config, corpus, store, groups, weights, weights_key)
 
 
 def fit(config: Config, console: Console) -> None:
-    """The whole command, from the corpus to the bundle."""
+    """The whole command, from the corpus to the bundle; in each process, where there are several.
+
+    Each trains on its share of every batch; only the first writes, prints and logs.
+    """
+    launch(config.trainer)
+    if rank() > 0:
+        console = Console(quiet=True)
+        _fit(config, console)
+        return
+    with lock(config.output, "the run folder"):
+        _fit(config, console)
+
+
+def _fit(config: Config, console: Console) -> None:
     output = config.output
-    with lock(output, "the run folder"):
-        check_output(output, config)
-        run = open_run(config, console)
+    first(lambda: check_output(output, config))
+    run = open_run(config, console)
+
+    def begin() -> str:
         atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
-        group = write_environment(run)
-        try:
-            tracker = Tracker(config.logger, output, group, config.tree)
-            bundle.write_folds(output / "folds.json", run.groups)
-            numbers = range(len(run.groups)) if config.fold is None else [config.fold]
-            for number in numbers:
-                run_fold(run, number, tracker, console)
-            waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
-            if waiting:
-                console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
-            else:
-                finish(run, tracker, console)
-        except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
-            raise RuntimeError(str(error)) from error
+        bundle.write_folds(output / "folds.json", run.groups)
+        return write_environment(run)
+
+    group = first(begin)
+    try:
+        tracker = Tracker(config.logger, output, group, config.tree)
+        numbers = range(len(run.groups)) if config.fold is None else [config.fold]
+        for number in numbers:
+            run_fold(run, number, tracker, console)
+        waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
+        if waiting:
+            console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
+        else:
+            first(lambda: finish(run, tracker, console))
+    except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
+        raise RuntimeError(str(error)) from error
 
 
 def main(argv: Iterable[str] | None = None) -> int:

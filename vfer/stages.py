@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
@@ -33,6 +34,7 @@ from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.module import StageModule
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.streams import FrameNetwork, SegmentNetwork
+from vfer.processes import first, world
 from vfer.tables import STREAMS, CurvePoint
 from vfer.tracking import StageLogger
 
@@ -166,6 +168,7 @@ def stage_key(
             "model": [model, run.weights_key],
             "data": [data.segment_length, asdict(data.windows), asdict(data.flow)],
             "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
+            "how": [run.config.stages.compile, world()],
             "clips": sides,
             "classes": run.corpus.classes,
             "fold": [fold.number, fold.test.unusable],
@@ -188,6 +191,16 @@ def _copy(stage: Path, to: Path) -> None:
     beside.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(stage, beside)
     _move(beside, to)
+
+
+def _find(directory: Path, shared: Path | None, key: str) -> bool:
+    """Whether a stage is there, or has been copied from where runs share them."""
+    if _is_there(directory, key):
+        return True
+    if shared is None or not _is_there(shared, key):
+        return False
+    _copy(shared, directory)
+    return True
 
 
 def _is_there(directory: Path, key: str) -> bool:
@@ -241,16 +254,11 @@ def train_stage(
     key = stage_key(run, fold, stage, before, source, end)
     draw = random_stream(seed, fold.number, stage, 3)
     network = build(run, stage, int(draw.integers(2**63)), before)
-    module = StageModule(
-        network, stage, len(classes), settings.optimizer, settings.iterations, seed, fold.number
-    )
+    module = StageModule(network, stage, settings.optimizer, settings.iterations, seed, fold.number)
     transform = Transform(stage, config.model.input_size, config.data)
     recorder = CurveRecorder(run, fold, stage, transform)
     shared = None if config.stages.cache is None else config.stages.cache / key
-    if not _is_there(directory, key) and shared is not None and _is_there(shared, key):
-        _copy(shared, directory)
-        console.print(f"fold {fold.number} {stage}: taken from {shared}")
-    if _is_there(directory, key):
+    if first(lambda: _find(directory, shared, key)):
         record = read_json(directory / "stage.json")
         network.load_state_dict(load_file(directory / WEIGHTS))
         curves = tuple(CurvePoint(**point) for point in record["curves"])
@@ -266,11 +274,17 @@ def train_stage(
         trained_on |= {clip.subject for clip in fold.train.clips}
     freeze(network, settings.frozen)
     partial = directory.with_name(f".{stage}.partial")
-    checkpoint, rows = _resume(partial, key)
+    checkpoint, rows = first(lambda: _resume(partial, key))
     if end:
         _fit(run, fold, module, end, recorder, checkpoint, rows, loggers, partial, console)
     if regression:
-        strength = _regress(module, ClipDataset(fold.train, recorder.frames, classes), transform)
+        assert isinstance(network, SegmentNetwork)
+        module.to("cuda" if torch.cuda.is_available() else "cpu")
+        nn.init.zeros_(network.vlan.a)
+        training = ClipDataset(fold.train, recorder.frames, classes)
+        *layer, strength = first(lambda: _regress(module, training, transform))
+        for ours, found in zip(network.fc9.parameters(), layer, strict=True):
+            ours.data.copy_(torch.from_numpy(found))
         console.print(f"fold {fold.number}: logistic regression, C = {strength:g}")
     test = recorder.record(module, end)
     iteration = end if recorder.best is None else recorder.best
@@ -278,27 +292,31 @@ def train_stage(
         network.load_state_dict(recorder.best_weights)
         test = evaluate(module, recorder.sides["test"], transform)
     module.cpu()
-    save_file(network.state_dict(), partial / WEIGHTS)
-    write_json(
-        partial / "stage.json",
-        {
-            "key": key,
-            "stage": stage,
-            "fold": fold.number,
-            "corpus": run.corpus.name,
-            "classes": list(classes),
-            "model": asdict(config.model),
-            "frames": config.data.segment_length - 1,
-            "iteration": iteration,
-            "trained_on": sorted(trained_on),
-            "curves": [asdict(point) for point in recorder.points],
-        },
-    )
-    for name in (CHECKPOINT, "key"):
-        (partial / name).unlink(missing_ok=True)
-    _move(partial, directory)
-    if shared is not None:
-        _copy(directory, shared)
+
+    def write() -> None:
+        save_file(network.state_dict(), partial / WEIGHTS)
+        write_json(
+            partial / "stage.json",
+            {
+                "key": key,
+                "stage": stage,
+                "fold": fold.number,
+                "corpus": run.corpus.name,
+                "classes": list(classes),
+                "model": asdict(config.model),
+                "frames": config.data.segment_length - 1,
+                "iteration": iteration,
+                "trained_on": sorted(trained_on),
+                "curves": [asdict(point) for point in recorder.points],
+            },
+        )
+        for name in (CHECKPOINT, "key"):
+            (partial / name).unlink(missing_ok=True)
+        _move(partial, directory)
+        if shared is not None:
+            _copy(directory, shared)
+
+    first(write)
     return Stage(network, key, tuple(recorder.points), test, frozenset(trained_on), iteration)
 
 
@@ -335,8 +353,10 @@ def _fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
         gradient_clip_val=settings.optimizer.clip_norm,
-        devices=1,
+        accumulate_grad_batches=len(data.steps.shares),
     )
+    if config.stages.compile:
+        module.network.compile()
     if checkpoint is not None:
         step = _step(checkpoint)
         console.print(f"fold {fold.number} {stage}: goes on from iteration {step}")
@@ -351,24 +371,17 @@ def _fit(
     module.to(trainer.strategy.root_device)
 
 
-def _regress(module: StageModule, data: ClipDataset, transform: Transform) -> float:
-    """Put aₖ = 0 and logistic regression on the training segments into a network; returns C."""
-    network = module.network
-    assert isinstance(network, SegmentNetwork)
-    module.to("cuda" if torch.cuda.is_available() else "cpu")
-    torch.nn.init.zeros_(network.vlan.a)
+def _regress(
+    module: StageModule, data: ClipDataset, transform: Transform
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Logistic regression on the training segments; see ``fit_classifier``."""
     clips = data.part.clips
-    found = [module.aggregate(*clip).cpu() for clip in describe(module, data, transform)]
+    described = describe(module, data, transform, range(len(data)))
+    found = [module.aggregate(*clip).cpu() for clip in described]
     repeat = [len(rows) for rows in found]
     labels = np.repeat([data.classes.index(clip.emotion) for clip in clips], repeat)
     subjects = np.repeat([clip.subject for clip in clips], repeat).tolist()
-    weight, bias, strength = fit_classifier(
-        torch.cat(found).numpy(), labels, subjects, len(data.classes)
-    )
-    with torch.no_grad():
-        network.fc9.weight.copy_(torch.from_numpy(weight))
-        network.fc9.bias.copy_(torch.from_numpy(bias))
-    return strength
+    return fit_classifier(torch.cat(found).numpy(), labels, subjects, len(data.classes))
 
 
 def _step(checkpoint: Path) -> int:

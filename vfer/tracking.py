@@ -11,6 +11,7 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from vfer.config import LoggerConfig
+from vfer.processes import rank
 
 
 def resolve_mode(config: LoggerConfig) -> str:
@@ -51,6 +52,8 @@ class StageLogger(WandbLogger):
 class Tracker:
     """The W&B runs of one bundle; does nothing when W&B is disabled.
 
+    Of several processes only the first has any.
+
     Args:
         config: The logger config.
         output: The bundle's folder; W&B keeps its files in ``wandb/`` there.
@@ -61,7 +64,7 @@ class Tracker:
     def __init__(
         self, config: LoggerConfig, output: Path, group: str, tree: Mapping[str, Any]
     ) -> None:
-        self.mode = resolve_mode(config)
+        self.mode = resolve_mode(config) if rank() == 0 else "disabled"
         self.project, self.output, self.group, self.tree = config.project, output, group, tree
 
     def start(self, name: str) -> Any:  # noqa: ANN401 - wandb's run, or None

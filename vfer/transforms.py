@@ -66,6 +66,8 @@ class SegmentBatch(NamedTuple):
             or None. One draw a segment, the same for all its frames.
         warp: ``(B, 3)`` float32: rotation in degrees, enlargement and brightening (both 1 for
             none); or None. Applied after ``augment``; not to be given with ``flow``.
+        weight: What the batch's mean loss is multiplied by: 1, but where it is an uneven part of
+            a step.
     """
 
     frames: Tensor
@@ -75,10 +77,12 @@ class SegmentBatch(NamedTuple):
     start: Tensor
     augment: Tensor | None = None
     warp: Tensor | None = None
+    weight: float = 1.0
 
     def part(self, which: slice) -> "SegmentBatch":
         """Some of the segments."""
-        return SegmentBatch(*(None if value is None else value[which] for value in self))  # type: ignore[arg-type]
+        picked = [v[which] if isinstance(v, Tensor) else v for v in self]
+        return SegmentBatch(*picked)  # type: ignore[arg-type]
 
 
 class StreamInputs(NamedTuple):
@@ -87,10 +91,12 @@ class StreamInputs(NamedTuple):
     Attributes:
         images: Of each stream ``(B, L−1, 3, S, S)`` float32, normalised.
         label: ``(B,)`` int64.
+        weight: As in ``SegmentBatch``.
     """
 
     images: dict[str, Tensor]
     label: Tensor
+    weight: float = 1.0
 
 
 def gray(frames: Tensor) -> Tensor:
@@ -229,4 +235,4 @@ def stream_inputs(
             signs = torch.stack([turned, torch.ones_like(turned)], dim=1).to(flow.dtype)
             flow = move(flow, augment, 3) * signs[:, None, :, None, None]
         images["temporal"] = temporal_images(flow, size, config.limit)
-    return StreamInputs(images, batch.label)
+    return StreamInputs(images, batch.label, batch.weight)
