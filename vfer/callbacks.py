@@ -1,6 +1,7 @@
 """What happens beside the steps of a stage: measuring, curves, checkpoints, the progress bar."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -204,6 +205,7 @@ class Checkpoints(Callback):
         if self.stop:
             raise KeyboardInterrupt
         self.stop = True
+        print("finishing the step; Ctrl-C again stops at once", file=sys.stderr)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int

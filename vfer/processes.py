@@ -1,12 +1,15 @@
 """Several processes that train one network: who they are, and what only the first of them does."""
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 T = TypeVar("T")
 
@@ -24,6 +27,26 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def _fabric(trainer: Mapping[str, Any], **more: Any) -> Fabric:  # noqa: ANN401 - Fabric's options
+    where = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
+    try:
+        return Fabric(**where, **more)
+    except (MisconfigurationException, RuntimeError) as error:
+        raise ValueError(f"trainer: {where} do not fit this machine: {error}") from error
+
+
+def device(trainer: Mapping[str, Any]) -> torch.device:
+    """Where this process trains, and measures.
+
+    Args:
+        trainer: Lightning's ``accelerator``, ``devices`` and ``num_nodes``.
+
+    Raises:
+        ValueError: If there are not so many devices, or other processes were started.
+    """
+    return _fabric(trainer).device
+
+
 def launch(trainer: Mapping[str, Any]) -> None:
     """Start the processes that the trainer's options ask for, or join those that were started.
 
@@ -34,11 +57,17 @@ def launch(trainer: Mapping[str, Any]) -> None:
         trainer: Lightning's ``accelerator``, ``devices`` and ``num_nodes``.
 
     Raises:
-        ValueError: If as many processes were started as the options do not ask for.
+        ValueError: If there are not so many devices, or other processes were started.
     """
-    where = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
-    if Fabric(**where).world_size > 1:
-        Fabric(**where, strategy=DDPStrategy(timeout=_PATIENCE)).launch()
+    wanted = _fabric(trainer).world_size
+    started = int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else wanted
+    if started != wanted:
+        raise ValueError(
+            f"torchrun has started {started} processes; trainer.devices × trainer.num_nodes is "
+            f"{wanted}: set --trainer.devices to the processes of a machine"
+        )
+    if wanted > 1:
+        _fabric(trainer, strategy=DDPStrategy(timeout=_PATIENCE)).launch()
 
 
 def first(work: Callable[[], T]) -> T:

@@ -34,7 +34,7 @@ from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.module import StageModule
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.streams import FrameNetwork, SegmentNetwork
-from vfer.processes import first, world
+from vfer.processes import device, first, world
 from vfer.tables import STREAMS, CurvePoint
 from vfer.tracking import StageLogger
 
@@ -262,7 +262,9 @@ def train_stage(
         record = read_json(directory / "stage.json")
         network.load_state_dict(load_file(directory / WEIGHTS))
         curves = tuple(CurvePoint(**point) for point in record["curves"])
+        module.to(device(config.trainer))
         test = evaluate(module, recorder.sides["test"], transform)
+        module.cpu()
         seen = frozenset(record["trained_on"])
         return Stage(network, key, curves, test, seen, record["iteration"])
 
@@ -275,11 +277,12 @@ def train_stage(
     freeze(network, settings.frozen)
     partial = directory.with_name(f".{stage}.partial")
     checkpoint, rows = first(lambda: _resume(partial, key))
+    stop = False
     if end:
-        _fit(run, fold, module, end, recorder, checkpoint, rows, loggers, partial, console)
+        stop = _fit(run, fold, module, end, recorder, checkpoint, rows, loggers, partial, console)
+    module.to(device(config.trainer))
     if regression:
         assert isinstance(network, SegmentNetwork)
-        module.to("cuda" if torch.cuda.is_available() else "cpu")
         nn.init.zeros_(network.vlan.a)
         training = ClipDataset(fold.train, recorder.frames, classes)
         *layer, strength = first(lambda: _regress(module, training, transform))
@@ -317,6 +320,8 @@ def train_stage(
             _copy(directory, shared)
 
     first(write)
+    if stop:
+        raise KeyboardInterrupt
     return Stage(network, key, tuple(recorder.points), test, frozenset(trained_on), iteration)
 
 
@@ -324,8 +329,12 @@ def _fit(
     run: Run, fold: Fold, module: StageModule, end: int, recorder: CurveRecorder,
     checkpoint: Path | None, rows: list[dict[str, str]], loggers: Sequence[StageLogger],
     partial: Path, console: Console,
-) -> None:  # fmt: skip
-    """Train a stage's network from its start, or from a checkpoint, to its last iteration."""
+) -> bool:  # fmt: skip
+    """Train a stage's network from its start, or from a checkpoint, to its last iteration.
+
+    Returns:
+        Whether Ctrl-C was pressed in the last one.
+    """
     config, stage = run.config, module.stage
     settings: StageConfig = getattr(config.stages, stage)
     log = CSVLogger(partial, name="", version="", flush_logs_every_n_steps=1)
@@ -368,7 +377,7 @@ def _fit(
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
-    module.to(trainer.strategy.root_device)
+    return checkpoints.stop
 
 
 def _regress(
