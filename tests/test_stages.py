@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import wandb
+from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -27,6 +29,7 @@ from vfer.fit import main, open_run
 from vfer.module import StageModule
 from vfer.stages import train_stage
 from vfer.tables import read_tables
+from vfer.tracking import StageLogger
 from vfer.verify import main as verify
 
 TINY = Path(__file__).parents[1] / "configs" / "tiny.yaml"
@@ -116,6 +119,25 @@ def test_a_training_killed_at_any_step_ends_with_the_same_bytes(
     # It went on from the last checkpoint, and not from the beginning.
     after = begun[len(begun) - 1 - begun[::-1].index(steps[-1] // 2 * 2) :]
     assert after == list(range(steps[-1] // 2 * 2, 9))
+
+
+def test_no_step_is_logged_twice_to_wandb(whole, tmp_path, monkeypatch):
+    run, _ = whole
+    logged = []
+    monkeypatch.setattr(
+        WandbLogger, "log_metrics", lambda self, metrics, step=None: logged.append(step)
+    )
+
+    def fit():
+        loggers = [StageLogger(experiment=wandb.init(mode="disabled"), prefix="spatial")]
+        return train_stage(run, split(run, 0), "spatial", {}, tmp_path / "spatial", loggers, QUIET)
+
+    with monkeypatch.context() as patch:
+        kill_at(patch, 5)  # one step after the last checkpoint
+        with pytest.raises(KilledError):
+            fit()
+    fit()
+    assert logged == list(range(9))
 
 
 def test_an_interrupt_ends_the_step_under_way_and_keeps_it(whole, tmp_path, monkeypatch):
