@@ -94,7 +94,7 @@ def kill_at(patch, *steps):
     patch.setattr(StageModule, "training_step", step)
 
 
-@pytest.mark.parametrize("steps", [(1,), (2,), (5, 5, 8), (3, 6)])
+@pytest.mark.parametrize("steps", [(1,), (2,), (5, 5, 8)])
 def test_a_training_killed_at_any_step_ends_with_the_same_bytes(
     whole, steps, tmp_path, monkeypatch
 ):
@@ -174,28 +174,30 @@ def test_a_checkpoint_of_other_inputs_is_not_gone_on_with(whole, cache, tmp_path
 
 def test_a_killed_process_goes_on_from_its_checkpoint(cache, tmp_path):
     """A real ``kill -9`` in the middle of the last stage."""
-    more = ("--fold", 0, "--stages.checkpoint_every", 1, "--stages.vlan.iterations", 60,
+    more = ("--fold", 0, "--stages.checkpoint_every", 1, "--stages.vlan.iterations", 24,
             "--stages.spatial.iterations", 1, "--stages.temporal.iterations", 1,
-            "--stages.vlan.measure_every", 20)  # fmt: skip
+            "--stages.vlan.measure_every", 8)  # fmt: skip
 
-    def fit(output):
-        command = [sys.executable, "-m", "vfer.fit", *words(cache, "--output", output, *more)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def fit():
+        command = [sys.executable, "-m", "vfer.fit"]
+        command += words(cache, "--output", tmp_path / "killed", *more)
+        alone = os.environ | {"OMP_NUM_THREADS": "1"}  # as here: additions in the same order
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=alone
+        )
 
-    open_tiny(cache)
-    killed, undisturbed = fit(tmp_path / "killed"), fit(tmp_path / "whole")
+    assert main(words(cache, "--output", tmp_path / "whole", *more)) == 0
+    killed = fit()
     log = tmp_path / "killed" / "fold-0" / ".vlan.partial" / "metrics.csv"
-    while not log.is_file() or log.read_text().count("\n") < 6:
+    while not log.is_file() or log.read_text().count("\n") < 4:
         assert killed.poll() is None
         time.sleep(0.02)
     killed.kill()
     killed.communicate()
-    again = fit(tmp_path / "killed")
+    again = fit()
     said = again.communicate()[0].decode()
     assert again.returncode == 0, said
     assert "vlan: goes on from iteration" in said
-    assert undisturbed.wait() == 0
-    undisturbed.stdout.close()
     for name in ("vlan/weights.safetensors", "vlan/metrics.csv", "curves.csv", "segments.csv"):
         ours = (tmp_path / "killed" / "fold-0" / name).read_bytes()
         assert ours == (tmp_path / "whole" / "fold-0" / name).read_bytes(), name
@@ -363,7 +365,7 @@ def test_a_choice_survives_an_interruption(chosen, cache, tmp_path, monkeypatch)
     assert left(tmp_path) == left(directory)
 
 
-@pytest.mark.parametrize("retrain", ["false", "true"])
+@pytest.mark.parametrize("retrain", [pytest.param("false", marks=pytest.mark.slow), "true"])
 def test_a_bundle_of_chosen_iterations_verifies(retrain, cache, tmp_path, capsys):
     output = tmp_path / "run"
     more = ("--protocol.selection", "validation", "--protocol.retrain", retrain,
