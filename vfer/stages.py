@@ -102,7 +102,7 @@ def find_source(
 
     Raises:
         FileNotFoundError: If that bundle has no such stage.
-        ValueError: If it knows other classes, or has seen one of the subjects.
+        ValueError: If it knows another corpus or other classes, or has seen one of the subjects.
     """
     if settings.from_ is None:
         return None
@@ -111,13 +111,11 @@ def find_source(
     if not (directory / "stage.json").is_file():
         raise FileNotFoundError(f"{said}; there is no finished stage {directory}")
     record = read_json(directory / "stage.json")
-    if record["classes"] != list(corpus.classes):
-        raise ValueError(
-            f"{said}, which knows the classes {', '.join(record['classes'])}; the corpus has "
-            f"{', '.join(corpus.classes)}"
-        )
+    for name, ours in (("corpus", corpus.name), ("classes", list(corpus.classes))):
+        if record[name] != ours:  # of another corpus' subjects nothing could be said
+            raise ValueError(f"{said}, which was trained for the {name} {record[name]}, not {ours}")
     seen = set(record["trained_on"]) & set(held)
-    if record["corpus"] == corpus.name and seen:
+    if seen:
         raise ValueError(
             f"{said}; its fold {number} was trained on subjects {', '.join(sorted(seen))}, who are "
             "held out here: take a bundle with the same subject groups"
@@ -268,7 +266,8 @@ def train_stage(
         seen = frozenset(record["trained_on"])
         return Stage(network, key, curves, test, seen, record["iteration"])
 
-    trained_on = {s for earlier in before.values() for s in earlier.trained_on}
+    earlier = before.values() if stage == "vlan" else ()
+    trained_on = {subject for one in earlier for subject in one.trained_on}
     if source is not None:
         _load_source(network, source, config.model)
         trained_on = set(read_json(source / "stage.json")["trained_on"])
