@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from vfer.config import AugmentationConfig, DataConfig, StageConfig, WindowConfig
 from vfer.corpora import Clip
-from vfer.datamodule import ClipDataset, Frames, Part, StageData, StepDataset, Transform, part
+from vfer.datamodule import (
+    ClipDataset,
+    Frames,
+    Part,
+    StageData,
+    StepDataset,
+    Transform,
+    part,
+    shares,
+)
 from vfer.files import atomic_write
 from vfer.segments import fit_length, windows
 from vfer.store import CropStore, Entry, array_bytes
@@ -62,8 +71,11 @@ def steps_of(made, stage="vlan", subjects="12", config=CONFIG, seed=0, fold=0, *
 
 def assert_same(first, second):
     for a, b in zip(first, second, strict=True):
-        assert (a is None) == (b is None)
-        assert a is None or (a.dtype == b.dtype and torch.equal(a, b))
+        if isinstance(a, torch.Tensor):
+            assert a.dtype == b.dtype
+            assert torch.equal(a, b)
+        else:
+            assert a == b
 
 
 @pytest.mark.parametrize("stage", ["spatial", "temporal", "vlan"])
@@ -206,7 +218,33 @@ def test_augmentation_draws_the_whole_range_and_nothing_else(made, flip, shift, 
 
 
 def test_without_augmentation_none_is_asked_for(made):
-    assert steps_of(made, flip=False, shift=0)[0].augment is None
+    batch = steps_of(made, flip=False, shift=0)[0]
+    assert batch.augment is None
+    assert batch.warp is None
+
+
+def test_rotation_scale_and_light_are_drawn_from_their_whole_ranges(made):
+    config = AugmentationConfig(rotation=20, scale=0.2, light=0.5)
+    dataset = steps_of(made, batch_size=12)
+    dataset.config = replace(dataset.config, augmentation=config)
+    drawn = torch.cat([dataset[n].warp for n in range(20)])
+    low, high = drawn.amin(0), drawn.amax(0)
+    for value, bounds, limits in (
+        (low, (-20, 0.8, 0.5), (-19, 0.82, 0.53)),
+        (high, (20, 1.2, 1.5), (19, 1.18, 1.47)),
+    ):
+        for found, bound, limit in zip(value.tolist(), bounds, limits, strict=True):
+            assert min(bound, limit) - 1e-6 <= found <= max(bound, limit) + 1e-6
+
+
+def test_flow_that_augmentation_changes_is_not_read_from_the_cache(made):
+    corpus, store = made
+    chosen = part(corpus, store, frozenset("12"), CACHED)
+    frames = Frames(store, CACHED, cached_flow=False)
+    settings = replace(stage_config(), augmentation=AugmentationConfig(rotation=5))
+    batch = StepDataset(chosen, frames, corpus.classes, settings, "vlan", 0, 0)[0]
+    assert batch.flow is None
+    assert batch.warp.shape == (4, 3)
 
 
 @pytest.mark.parametrize("config", [CONFIG, CACHED], ids=["flow later", "flow cached"])
@@ -287,3 +325,41 @@ def test_the_first_stages_get_their_own_stream_only(made, stage, name):
     images = Transform(stage, 64, CACHED)(steps_of(made, stage, config=CACHED)[0]).images
     assert set(images) == {name}
     assert images[name].shape == (4, 1, 3, 64, 64)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 9), st.none() | st.integers(1, 12))
+def test_the_parts_of_all_processes_make_up_the_batch(size, processes, micro_batch):
+    if size < processes:
+        with pytest.raises(ValueError, match=f"batch_size is {size}"):
+            shares(size, processes, micro_batch)
+        return
+    found = shares(size, processes, micro_batch)
+    assert len(found) == processes
+    assert len({len(parts) for parts in found}) == 1  # they take part in the same steps
+    assert np.concatenate([p for parts in found for p in parts]).tolist() == list(range(size))
+    sizes = [len(part) for parts in found for part in parts]
+    assert min(sizes) > 0
+    if micro_batch is not None:
+        assert max(sizes) <= max(micro_batch, 2 if size % processes else 1)
+
+
+@pytest.mark.parametrize(("processes", "micro_batch"), [(1, 2), (2, None), (3, 2), (2, 1)])
+def test_the_shards_of_a_step_make_up_the_batch_of_one_process(made, processes, micro_batch):
+    whole = steps_of(made, batch_size=7)
+    config = replace(whole.config, micro_batch=micro_batch)
+    shards = [
+        StepDataset(
+            whole.part, whole.frames, ("anger", "fear"), config, "vlan", 0, 0, rank, processes
+        )
+        for rank in range(processes)
+    ]
+    count = len(shards[0].shares)
+    for step in (0, 3):
+        parts = [shard[step * count + i] for shard in shards for i in range(count)]
+        joined = [torch.cat([getattr(p, n) for p in parts]) for n in ("frames", "label", "augment")]
+        batch = whole[step]
+        assert_same(joined, (batch.frames, batch.label, batch.augment))
+        # The mean over the parts, as Lightning takes it, is the mean over the samples.
+        weights = [p.weight / count / processes * 7 / len(p.label) for p in parts]
+        np.testing.assert_allclose(weights, 1)

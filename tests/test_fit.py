@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from torchvision.models import alexnet
 
 from vfer.corpora.facs import write_video
+from vfer.datamodule import STAGES
 from vfer.fit import main
 from vfer.module import StageModule
 from vfer.tables import read_tables
@@ -276,6 +277,6 @@ def test_enterface_holds_the_papers_settings(capsys):
     assert config["data"]["segment_length"] == 16
     assert config["data"]["windows"]["per_clip"] == 15
     assert (config["model"]["input_size"], config["model"]["weights"]) == (227, "imagenet")
-    for stage in config["stages"].values():
+    for stage in (config["stages"][name] for name in STAGES):
         assert (stage["iterations"], stage["batch_size"]) == (5000, 40)
         assert stage["optimizer"]["lr"] == 0.001

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from vfer.callbacks import measure
 from vfer.cli import parse
 from vfer.datamodule import STAGES, Frames, StepDataset
 from vfer.experiment import split
 from vfer.fit import open_run
-from vfer.stages import measure, train_stage
+from vfer.stages import train_stage
 
 TINY = Path(__file__).parents[1] / "configs" / "tiny.yaml"
 # Enough to learn sixty clips by heart in seconds: single frames, no dropout, no augmentation.

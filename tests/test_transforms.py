@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfer.transforms import FlowConfig, SegmentBatch, flow_key, move, pair_flow, stream_inputs
+from vfer.transforms import FlowConfig, SegmentBatch, flow_key, move, pair_flow, stream_inputs, turn
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])  # ImageNet's
 STD = torch.tensor([0.229, 0.224, 0.225])
@@ -248,3 +248,37 @@ def test_the_flow_key_changes_with_what_changes_a_value_and_not_with_the_limit()
     ]
     assert len(set(keys)) == 5
     assert flow_key(FlowConfig(limit=9.0, cache=False)) == flow_key(FlowConfig())
+
+
+def test_turning_by_half_a_circle_turns_every_frame_upside_down():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 15, 11, 3), np.uint8)
+    frames = torch.from_numpy(pixels)
+    change = torch.tensor([[180.0, 1, 1], [0, 1, 1]])
+    turned = turn(frames, change)
+    torch.testing.assert_close(turned[0], frames[0].flip(1, 2).float(), atol=0.05, rtol=0)
+    torch.testing.assert_close(turned[1], frames[1].float(), atol=0.05, rtol=0)
+
+
+def test_turning_rotates_against_the_clock_and_scaling_enlarges_about_the_centre():
+    """A ramp to the right, turned a quarter, rises upwards; twice as large, it is half as steep."""
+    x = torch.arange(21.0)
+    frames = (10 * x).expand(1, 1, 21, 21)[..., None].expand(-1, -1, -1, -1, 3)
+    up = turn(frames, torch.tensor([[90.0, 1, 1]]))[0, 0, :, :, 0]
+    torch.testing.assert_close(up, (200 - 10 * x)[:, None].expand(21, 21), atol=0.05, rtol=0)
+    large = turn(frames, torch.tensor([[0.0, 2, 1]]))[0, 0, :, :, 0]
+    torch.testing.assert_close(large, (50 + 5 * x).expand(21, 21), atol=0.05, rtol=0)
+
+
+def test_light_multiplies_grey_values_and_stops_at_white():
+    frames = torch.tensor([10, 100, 200], dtype=torch.uint8).expand(2, 2, 4, 4, 3)
+    lit = turn(frames, torch.tensor([[0.0, 1, 1.5], [0, 1, 0.5]]))
+    torch.testing.assert_close(lit[0, 0, 0, 0], torch.tensor([15.0, 150, 255]))
+    torch.testing.assert_close(lit[1, 1, 3, 3], torch.tensor([5.0, 50, 100]))
+
+
+def test_flow_of_a_turned_segment_is_the_turned_flow():
+    """Motion to the right, turned a quarter against the clock, is motion upwards."""
+    batch = segments(moving(2, lambda y, x: (1.0, 0.0), 110, 110))
+    batch = batch._replace(warp=torch.tensor([[90.0, 1, 1]]))
+    shown = pixels(batch, FlowConfig())[0, 0, :2, 40:80, 40:80].mean((1, 2))
+    assert shown.tolist() == pytest.approx([0, -1], abs=0.1)

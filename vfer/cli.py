@@ -1,6 +1,7 @@
 """What the commands share: the config parser, exit statuses, the progress bar."""
 
 import argparse
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, get_loader, set_dumper, set_loader
 from pytorch_lightning import Trainer
 from rich.console import Console
 from rich.progress import (
@@ -31,9 +32,16 @@ _NOT_TRAINER_OPTIONS = {
     "num_sanity_val_steps", "enable_checkpointing", "enable_model_summary", "gradient_clip_val",
     "gradient_clip_algorithm", "inference_mode", "use_distributed_sampler", "barebones", "plugins",
     "reload_dataloaders_every_n_epochs", "default_root_dir", "enable_autolog_hparams",
-    "model_registry", "strategy", "devices", "num_nodes", "accumulate_grad_batches", "profiler",
+    "model_registry", "accumulate_grad_batches", "profiler",
     "sync_batchnorm",
 }  # fmt: skip
+
+# Other precisions keep weights or gradients that the stages' checkpoints and scores are not made
+# for; other strategies split the networks.
+_TRAINER_VALUES: dict[str, tuple[Any, ...]] = {
+    "precision": (None, 32, "32", "32-true", "bf16-mixed"),
+    "strategy": ("auto", "ddp"),
+}
 
 # Keys that change how fast or where, but no number: free to differ when a run goes on. Whether the
 # corpus at another root is the same is seen from its fingerprint.
@@ -44,8 +52,31 @@ _FREE = (
     "data.decode_timeout",
     "data.loaders",
     "logger.",
+    "stages.checkpoint_every",
+    "stages.cache",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
+)
+
+
+def _rename(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Other names for keys of a nested config."""
+    if isinstance(value, list):
+        return [_rename(item, old, new) for item in value]
+    if isinstance(value, dict):
+        return {(new if k == old else k): _rename(v, old, new) for k, v in value.items()}
+    return value
+
+
+# In files and on the command line a key may be named ``from``, in Python no attribute may.
+_DIALECT = "vfer"
+_load = get_loader("yaml")
+set_loader(_DIALECT, lambda text: _rename(_load(text), "from", "from_"), (yaml.YAMLError,))
+set_dumper(
+    _DIALECT,
+    lambda data: yaml.safe_dump(
+        _rename(data, "from_", "from"), sort_keys=False, allow_unicode=True
+    ),
 )
 
 
@@ -87,6 +118,7 @@ def build_parser(prog: str) -> ArgumentParser:
         description="Every key of the config can be given on the command line, as in "
         "--data.segment_length 12; later ones win.",
         exit_on_error=False,
+        parser_mode=_DIALECT,
     )
     parser.add_argument(
         "--config", action="config", help="a config file, such as configs/demo.yaml"
@@ -97,6 +129,9 @@ def build_parser(prog: str) -> ArgumentParser:
     parser.add_argument("--protocol", type=ProtocolConfig, default=ProtocolConfig(), help="scoring")
     parser.add_argument("--logger", type=LoggerConfig, default=LoggerConfig(), help="curves")
     parser.add_class_arguments(Trainer, "trainer", skip=_NOT_TRAINER_OPTIONS, instantiate=False)
+    parser.set_defaults(
+        {"trainer.devices": 1}
+    )  # several change dropout, so that they are asked for
     parser.add_argument(
         "--output",
         type=Path,
@@ -115,14 +150,23 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         UsageError: Naming what is wrong.
     """
     parser = build_parser(prog)
+    given = sys.argv[1:] if argv is None else list(argv)
     try:
-        found = parser.parse_args(None if argv is None else list(argv))
+        found = parser.parse_args(
+            [re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given]
+        )
         made = parser.instantiate(found)
     except argparse.ArgumentError as error:
         said = " ".join(str(error).split())
         if said.endswith("required: data.corpus"):
             said = "no corpus is named: give --config FILE, such as configs/demo.yaml"
         raise UsageError(said) from error
+    for name, legal in _TRAINER_VALUES.items():
+        if made.trainer[name] not in legal:
+            raise UsageError(
+                f"trainer.{name} is {made.trainer[name]}; it must be one of "
+                f"{', '.join(str(v) for v in legal if isinstance(v, str))}"
+            )
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")

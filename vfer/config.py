@@ -152,18 +152,40 @@ class OptimizerConfig:
 class AugmentationConfig:
     """Random changes of training segments, the same for all frames of one.
 
+    Cached flow follows a flip and a whole-pixel shift. It does not follow the others: with one of
+    them the flow of training batches is computed from the changed crops, which costs time.
+
     Attributes:
         flip: Mirror half of the segments.
-        shift: Largest shift in each direction, whole crop pixels; 0 for none.
+        shift: Largest shift in each direction, whole crop pixels, 0…50; 0 for none.
+        rotation: Largest rotation either way about the crop's centre, degrees, 0…180.
+        scale: Largest enlargement and reduction about the centre, a share of the size, 0 ≤ s < 1.
+        light: Largest brightening and darkening, a share of the grey value, 0 ≤ l < 1.
     """
 
     flip: bool = True
     shift: int = 6
+    rotation: float = 0.0
+    scale: float = 0.0
+    light: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if not 0 <= self.shift <= 50:
             raise ValueError(f"augmentation.shift is {self.shift}; it must be in 0…50 pixels")
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"augmentation.rotation is {self.rotation}; it must be in 0…180 °")
+        for name in ("scale", "light"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"augmentation.{name} is {getattr(self, name)}; it must be at least 0 and "
+                    "below 1"
+                )
+
+    @property
+    def changes_flow(self) -> bool:
+        """Whether cached flow does not follow the changes."""
+        return self.rotation > 0 or self.scale > 0 or self.light > 0
 
 
 @dataclass(frozen=True)
@@ -171,8 +193,15 @@ class StageConfig:
     """One training stage.
 
     Attributes:
-        iterations: Optimiser steps.
+        iterations: Optimiser steps. At 0 the stage is not trained: its network is left as it
+            starts, from the stages before it, from ``from``, or from ``model.weights``.
+        from: Start from the same stage and fold of the bundle in this folder, rather than from
+            the stages before it (written ``from_`` in Python).
+        frozen: Parts that keep their values: ``streams``, the AlexNets, and in ``vlan`` also
+            ``vlan``, EmotionalVlan's aₖ. The classifier is always trained.
         batch_size: Images a step in ``spatial`` and ``temporal``, segments in ``vlan``.
+        micro_batch: Samples that go through the network at a time, to save memory; the gradient is
+            that of the whole batch. Null: all of a process's share.
         optimizer: Its optimiser.
         augmentation: Its augmentation.
         measure_every: Steps between points of the curves, where the test group is measured too
@@ -180,16 +209,21 @@ class StageConfig:
     """
 
     iterations: int = 5000
+    from_: Path | None = None
+    frozen: list[Literal["streams", "vlan"]] = field(default_factory=list)
     batch_size: int = 40
+    micro_batch: int | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     measure_every: int = 500
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
-        for name, least in (("iterations", 1), ("batch_size", 1), ("measure_every", 0)):
+        for name, least in (("iterations", 0), ("batch_size", 1), ("measure_every", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"micro_batch is {self.micro_batch}; it must be at least 1, or null")
 
 
 @dataclass(frozen=True)
@@ -200,11 +234,34 @@ class StagesConfig:
         spatial: Stage 1, the spatial AlexNet on single frames.
         temporal: Stage 2, the temporal AlexNet on single flow images.
         vlan: Stage 3, both streams with EmotionalVlan on segments, end to end.
+        schema: ``trained``, or ``non_trained``: instead of stage 3, logistic regression on what
+            EmotionalVlan with aₖ = 0 makes of the streams of stages 1 and 2 (Table 1). Nothing of
+            ``vlan`` is used then.
+        compile: Compile the networks (``torch.compile``) while they are trained.
+        checkpoint_every: Steps between checkpoints, from which a killed run goes on.
+        cache: Folder in which runs share finished stages: one whose inputs are all the same is
+            copied from there rather than trained. Null: each run trains its own.
     """
 
     spatial: StageConfig = field(default_factory=StageConfig)
     temporal: StageConfig = field(default_factory=StageConfig)
     vlan: StageConfig = field(default_factory=StageConfig)
+    schema: Literal["trained", "non_trained"] = "trained"
+    compile: bool = False
+    checkpoint_every: int = 500
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        for name in ("spatial", "temporal"):
+            if "vlan" in getattr(self, name).frozen:
+                raise ValueError(f"stages.{name}.frozen names vlan, which only stages.vlan has")
+        if self.schema == "non_trained" and (self.vlan.from_ is not None or self.vlan.frozen):
+            raise ValueError("stages.schema non_trained leaves stages.vlan no from and no frozen")
+        if self.checkpoint_every < 1:
+            raise ValueError(
+                f"stages.checkpoint_every is {self.checkpoint_every}; it must be at least 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -228,13 +285,25 @@ class ProtocolConfig:
 
     Attributes:
         folds: The subject groups.
-        selection: ``last``: the network after the last iteration is the result.
+        selection: ``last``: the network after the last iteration is the result. ``validation``:
+            the next group is held out of the training of every stage, and the measured iteration
+            with the best clip accuracy on it is the result; of equals, the earliest.
+        retrain: After ``validation``, train again on all training groups, each stage for as many
+            iterations as were chosen.
         seed: Of everything random in training.
     """
 
     folds: FoldsConfig = field(default_factory=FoldsConfig)
-    selection: Literal["last"] = "last"
+    selection: Literal["last", "validation"] = "last"
+    retrain: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse to train again what was never chosen."""
+        if self.retrain and self.selection != "validation":
+            raise ValueError(
+                f"protocol.retrain goes with protocol.selection validation, not {self.selection}"
+            )
 
 
 @dataclass(frozen=True)

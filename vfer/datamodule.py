@@ -1,18 +1,19 @@
 """The LightningDataModule of one stage of one fold: batches by step, and clips for evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vfer.config import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
+from vfer.processes import rank, world
 from vfer.segments import segment_frames, windows
 from vfer.store import CropStore
 from vfer.tables import STREAMS
@@ -39,11 +40,13 @@ class Part:
         clips: The clips.
         index: Each clip's index in the corpus.
         starts: The start frames of each clip's segments.
+        unusable: Clips of these subjects that take part but are not usable; each is a miss.
     """
 
     clips: tuple[Clip, ...]
     index: tuple[int, ...]
     starts: tuple[NDArray[np.int64], ...]
+    unusable: int = 0
 
 
 def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: DataConfig) -> Part:
@@ -54,16 +57,24 @@ def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: Dat
     starts = tuple(
         windows(store.entry(clip.name).frames, config.segment_length, **rule) for clip in clips
     )
-    return Part(clips, tuple(numbers[clip.name] for clip in clips), starts)
+    all_clips = sum(c.excluded is None and c.subject in subjects for c in corpus.clips)
+    index = tuple(numbers[clip.name] for clip in clips)
+    return Part(clips, index, starts, all_clips - len(clips))
 
 
 class Frames:
-    """Reads frames and cached flow of clips: the one place that knows where they live."""
+    """Reads frames and cached flow of clips: the one place that knows where they live.
 
-    def __init__(self, store: CropStore, config: DataConfig) -> None:
+    Args:
+        store: Their store.
+        config: The data config.
+        cached_flow: Whether cached flow is any good: not where augmentation changes it.
+    """
+
+    def __init__(self, store: CropStore, config: DataConfig, cached_flow: bool = True) -> None:
         self.store = store
         self.length = config.segment_length
-        self.key = flow_key(config.flow) if config.flow.cache else None
+        self.key = flow_key(config.flow) if config.flow.cache and cached_flow else None
 
     def segment(self, clip: str, start: int) -> NDArray[np.int64]:
         """Frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
@@ -93,8 +104,36 @@ class Frames:
         return crops, flow
 
 
+def shares(size: int, processes: int, micro_batch: int | None) -> list[list[NDArray[np.int64]]]:
+    """Which samples of a step go through the network together.
+
+    Each process takes a contiguous part of the batch, in equally many parts of its own. Parts
+    differ by at most one sample. Where processes have unequally many samples and ``micro_batch``
+    is 1, one part may have two.
+
+    Args:
+        size: The batch size.
+        processes: How many share it.
+        micro_batch: The largest part; None for no limit.
+
+    Returns:
+        Of each process the places in the batch of each of its parts.
+
+    Raises:
+        ValueError: If there are fewer samples than processes.
+    """
+    if size < processes:
+        raise ValueError(f"batch_size is {size}; it must be at least the {processes} processes")
+    mine = np.array_split(np.arange(size), processes)
+    count = -(-len(mine[0]) // (micro_batch or size))
+    return [np.array_split(places, min(count, len(mine[-1]))) for places in mine]
+
+
 class StepDataset(Dataset[SegmentBatch]):
     """Item n is the batch of training step n, a pure function of (seed, fold, stage, n).
+
+    Where a step has several parts in this process, items are these parts, one step's after the
+    other's.
 
     Samples are dealt from one random order of all samples after the other. In ``vlan`` a sample
     is a segment; in ``spatial`` and ``temporal`` a frame of a segment with the next one, which
@@ -103,8 +142,10 @@ class StepDataset(Dataset[SegmentBatch]):
 
     def __init__(
         self, part: Part, frames: Frames, classes: Sequence[str], config: StageConfig, stage: str,
-        seed: int, fold: int,
+        seed: int, fold: int, rank: int = 0, world: int = 1,
     ) -> None:  # fmt: skip
+        self.shares = shares(config.batch_size, world, config.micro_batch)[rank]
+        self.world = world
         self.part, self.frames, self.config = part, frames, config
         self.stage, self.seed, self.fold = stage, seed, fold
         self.labels = [classes.index(clip.emotion) for clip in part.clips]
@@ -113,7 +154,7 @@ class StepDataset(Dataset[SegmentBatch]):
         self._last: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
-        return self.config.iterations
+        return self.config.iterations * len(self.shares)
 
     def samples(self, step: int) -> NDArray[np.int64]:
         """The samples of a step, ``(batch_size,)``: segment × images + image."""
@@ -133,9 +174,11 @@ class StepDataset(Dataset[SegmentBatch]):
             self._last = (epoch, rng.permutation(count))
         return self._last[1]
 
-    def __getitem__(self, step: int) -> SegmentBatch:
+    def __getitem__(self, item: int) -> SegmentBatch:
+        step, number = divmod(item, len(self.shares))
+        places = self.shares[number]
         crops, flows, clips, starts = [], [], [], []
-        for sample in self.samples(step).tolist():
+        for sample in self.samples(step)[places].tolist():
             clip, start = self.segments[sample // self.images]
             name = self.part.clips[clip].name
             indices = self.frames.segment(name, start)
@@ -153,17 +196,25 @@ class StepDataset(Dataset[SegmentBatch]):
             torch.tensor([self.labels[clip] for clip in clips]),
             torch.tensor([self.part.index[clip] for clip in clips]),
             torch.tensor(starts),
-            self._augment(step, len(clips)),
+            *self._augment(step, places),
+            len(places) * len(self.shares) * self.world / self.config.batch_size,
         )
 
-    def _augment(self, step: int, count: int) -> Tensor | None:
+    def _augment(self, step: int, places: NDArray[np.int64]) -> tuple[Tensor | None, Tensor | None]:
+        """``augment`` and ``warp`` of some samples of a step; all of it are drawn at once."""
+        count = self.config.batch_size
         config = self.config.augmentation
-        if not config.flip and not config.shift:
-            return None
         rng = random_stream(self.seed, self.fold, self.stage, 1, step)
         flip = rng.integers(0, 2, count) * config.flip
         shift = rng.integers(-config.shift, config.shift + 1, (count, 2))
-        return torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64))
+        reach = np.array([config.rotation, config.scale, config.light])
+        warp = np.array([0, 1, 1]) + reach * rng.uniform(-1, 1, (count, 3))
+        return (
+            torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64)[places])
+            if config.flip or config.shift
+            else None,
+            torch.from_numpy(warp.astype(np.float32)[places]) if config.changes_flow else None,
+        )
 
 
 class ClipBatch(NamedTuple):
@@ -220,6 +271,40 @@ class Transform:
         return stream_inputs(batch, self.streams, self.size, self.flow)
 
 
+class _From(Sampler[int]):
+    """The numbers from ``first`` to before ``end``."""
+
+    def __init__(self, first: int, end: int) -> None:
+        self.first, self.end = first, end
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.end))
+
+    def __len__(self) -> int:
+        return self.end  # Lightning counts the batches before an interruption too
+
+
+class StepLoader(DataLoader[SegmentBatch]):
+    """Loads a stage's steps from a given one on; tells Lightning that it can be gone on with."""
+
+    def __init__(self, steps: StepDataset, first: int, workers: int) -> None:
+        super().__init__(
+            steps,
+            batch_size=None,
+            sampler=_From(first * len(steps.shares), len(steps)),
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the step to begin at is known before the loader is made."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to load."""
+
+
 class StageData(pl.LightningDataModule):
     """Training batches of one stage of one fold; nothing of the test group is in reach here.
 
@@ -240,19 +325,16 @@ class StageData(pl.LightningDataModule):
         settings: StageConfig, transform: Transform, stage: str, seed: int, fold: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.steps = StepDataset(train, frames, classes, settings, stage, seed, fold)
+        self.steps = StepDataset(
+            train, frames, classes, settings, stage, seed, fold, rank(), world()
+        )
         self.transform = transform
         self.loaders = data.loaders
 
-    def train_dataloader(self) -> "DataLoader[SegmentBatch]":
-        """Steps 0, 1, 2 …, one batch each."""
-        return DataLoader(
-            self.steps,
-            batch_size=None,
-            num_workers=self.loaders,
-            multiprocessing_context="spawn" if self.loaders else None,
-            pin_memory=torch.cuda.is_available(),
-        )
+    def train_dataloader(self) -> StepLoader:
+        """Steps 0, 1, 2 …, this process's parts of each; gone on with, from the next one."""
+        first = 0 if self.trainer is None else self.trainer.global_step
+        return StepLoader(self.steps, first, self.loaders)
 
     def on_after_batch_transfer(self, batch: SegmentBatch, dataloader_idx: int) -> StreamInputs:
         """Augment, compute flow and make the networks' images, on the device."""

@@ -34,37 +34,48 @@ class Run:
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: its number and its two sides, which share no subject.
+    """One fold: its number and its sides, no two of which share a subject.
 
     Attributes:
         number: From 0.
-        train: Clips of the other groups.
-        test: Usable clips of the fold's group.
-        unusable: Clips of the group that are not usable; each is a miss.
+        train: Clips that are trained on.
+        test: Clips of the fold's group.
+        validation: Clips of the next group, if that is held out to choose an iteration.
     """
 
     number: int
     train: Part
     test: Part
-    unusable: int
+    validation: Part | None = None
 
 
-def split(run: Run, number: int) -> Fold:
-    """The two sides of a fold.
+def held_out(groups: Groups, number: int, validation: bool) -> tuple[int, ...]:
+    """The groups that a fold does not train on: its own, and the next one for validation."""
+    return (number, (number + 1) % len(groups)) if validation else (number,)
+
+
+def split(run: Run, number: int, validation: bool = False) -> Fold:
+    """The sides of a fold.
+
+    Args:
+        run: What all folds share.
+        number: The fold.
+        validation: Whether the next group is held out as well.
 
     Raises:
-        ValueError: If there is no such fold, a side has no usable clip, or a subject is on both.
+        ValueError: If there is no such fold, a side has no usable clip, or a subject is on two.
     """
     if not 0 <= number < len(run.groups):
         raise ValueError(f"fold {number}: there are folds 0 to {len(run.groups) - 1}")
-    tested = run.groups[number]
-    others = frozenset().union(*(g for k, g in enumerate(run.groups) if k != number))
-    train = part(run.corpus, run.store, others, run.config.data)
-    test = part(run.corpus, run.store, tested, run.config.data)
-    if not train.clips or not test.clips:
-        raise ValueError(f"fold {number} has no usable clips to train on or to test")
-    both = {c.subject for c in train.clips} & {c.subject for c in test.clips}
-    if both:
-        raise ValueError(f"fold {number}: subjects {sorted(both)} are on both sides")
-    counted = [c for c in run.corpus.clips if c.excluded is None and c.subject in tested]
-    return Fold(number, train, test, len(counted) - len(test.clips))
+    held = held_out(run.groups, number, validation)
+    others = frozenset().union(*(g for k, g in enumerate(run.groups) if k not in held))
+    train, *sides = (
+        part(run.corpus, run.store, subjects, run.config.data)
+        for subjects in (others, *(run.groups[k] for k in held))
+    )
+    if not all(side.clips for side in (train, *sides)):
+        raise ValueError(f"fold {number} has no usable clips to train on, to validate or to test")
+    subjects = [{clip.subject for clip in side.clips} for side in (train, *sides)]
+    if len(set().union(*subjects)) < sum(len(names) for names in subjects):
+        raise ValueError(f"fold {number}: a subject is on two sides")
+    return Fold(number, train, *sides)

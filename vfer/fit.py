@@ -10,7 +10,8 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,23 @@ from rich.table import Table
 
 from vfer import bundle, figures
 from vfer.cli import Config, UsageError, differing, flatten, parse, run_command
+from vfer.config import StageConfig
 from vfer.corpora import Corpus
 from vfer.datamodule import STAGES
-from vfer.experiment import Fold, Run, split
+from vfer.experiment import Fold, Run, held_out, split
 from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.folds import Groups, explicit, losgo
 from vfer.networks.alexnet import AlexNetStream, load_weights
 from vfer.prepare import check_root, fill, lock, open_corpus, report
+from vfer.processes import first, launch, rank
 from vfer.scoring import tally
-from vfer.stages import Stage, train_stage
+from vfer.stages import Stage, find_source, train_stage
 from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
 from vfer.tracking import Tracker
 
 _PACKAGES = (
-    "vfer", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "numpy",
-    "facenet-pytorch", "decord", "av", "wandb",
+    "vfer", "torch", "torchvision", "pytorch-lightning", "kornia", "numpy",
+    "scikit-learn", "facenet-pytorch", "decord", "av", "wandb",
 )  # fmt: skip
 
 
@@ -184,7 +187,7 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
     """Train the stages of one fold, test its group, and write its part of the bundle."""
     output = run.config.output
     key = run_key(run)
-    if bundle.is_complete(output, number, key):
+    if first(lambda: bundle.is_complete(output, number, key)):
         console.print(f"fold {number}: done before")
         return
     fold = split(run, number)
@@ -194,13 +197,36 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
         f"{len(fold.test.clips)} to test"
     )
     experiment = tracker.start(f"fold-{number}")
-    stages: dict[str, Stage] = {}
-    for stage in STAGES:
-        loggers = tracker.stage_logger(experiment, stage)
-        stages[stage] = train_stage(run, fold, stage, stages, directory / stage, loggers, console)
+
+    def train(side: Fold, directory: Path, ends: Mapping[str, int]) -> dict[str, Stage]:
+        stages: dict[str, Stage] = {}
+        for stage in STAGES:
+            where = directory.relative_to(output).parts[1:]  # ``selection``, or none
+            loggers = tracker.stage_logger(experiment, "-".join((*where, stage)))
+            stages[stage] = train_stage(
+                run, side, stage, stages, directory / stage, loggers, console, ends.get(stage)
+            )
+        return stages
+
+    protocol = run.config.protocol
+    if protocol.selection == "last":
+        stages = train(fold, directory, {})
+    else:
+        held = split(run, number, validation=True)
+        where = directory / "selection" if protocol.retrain else directory
+        stages = train(held, where, {})
+        ends = {name: stage.iteration for name, stage in stages.items()}
+        console.print(f"fold {number}: chosen iterations {ends}")
+        if protocol.retrain:
+            chosen, stages = stages, train(fold, directory, ends)
+            for name, stage in stages.items():
+                said = (p for p in chosen[name].curves if p.split == "validation")
+                stages[name] = replace(stage, curves=(*stage.curves, *said))
     tables = fold_tables(run, fold, stages)
-    bundle.write_fold(
-        output, number, tables, subjects=run.groups[number], classes=run.corpus.classes, key=key
+    first(
+        lambda: bundle.write_fold(
+            output, number, tables, subjects=run.groups[number], classes=run.corpus.classes, key=key
+        )
     )
     counts = tally(tables.clips, run.corpus.classes)
     summary = {"accuracy": float(counts.accuracy()), "uar": float(counts.uar())}
@@ -259,6 +285,13 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
     table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
     table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
     console.print(table)
+    folds = results["folds"]
+    gaps = [f["oracle_accuracy"] - f["accuracy"] for f in folds if f["oracle_accuracy"] is not None]
+    if gaps:
+        console.print(
+            "optimism gap: had each fold's iteration been chosen on its test group, the mean would "
+            f"read {100 * sum(gaps) / len(gaps):.1f} points more; that would be no result"
+        )
     recall = Table(title="recall of each class, pooled, %")
     for name in results["recall"]:
         recall.add_column(name, justify="right")
@@ -273,6 +306,21 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
     console.print(f"result bundle: {output}  (results.json, predictions.csv, figures/ …)")
 
 
+def _check_validation(config: Config, groups: Groups) -> None:
+    if len(groups) < 3:
+        raise UsageError(
+            f"protocol.selection is validation and there are {len(groups)} subject groups: one "
+            "tests and one validates, so that at least 3 are needed (protocol.folds.groups)"
+        )
+    for name in STAGES:
+        stage: StageConfig = getattr(config.stages, name)
+        if stage.iterations and not stage.measure_every:
+            raise UsageError(
+                f"stages.{name}.measure_every is 0 and protocol.selection validation: without "
+                "points of the curve there is nothing to choose from"
+            )
+
+
 def open_run(config: Config, console: Console) -> Run:
     """Check everything that can be checked before the work, then prepare what is missing."""
     check_root(config.data)
@@ -282,36 +330,59 @@ def open_run(config: Config, console: Console) -> Run:
         AlexNetStream(config.model.width, config.model.insert_after, weights=weights)
     local = source is not None and Path(source).is_file()
     weights_key = sha256(Path(str(source))) if local else source or ""
-    corpus = open_corpus(config.data, console)
+    corpus = first(lambda: open_corpus(config.data, console))
     groups = groups_of(corpus, config)
     if config.fold is not None and not config.fold < len(groups):
         raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
-    store = fill(corpus, config.data, console)
+    validation = config.protocol.selection == "validation"
+    if validation:
+        _check_validation(config, groups)
+    for number in range(len(groups)) if config.fold is None else [config.fold]:
+        held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
+        for stage in STAGES:
+            find_source(getattr(config.stages, stage), stage, number, corpus, held)
+    store = first(lambda: fill(corpus, config.data, console))
     report(corpus, store, console)
     return Run(config, corpus, store, groups, weights, weights_key)
 
 
 def fit(config: Config, console: Console) -> None:
-    """The whole command, from the corpus to the bundle."""
+    """The whole command, from the corpus to the bundle; in each process, where there are several.
+
+    Each trains on its share of every batch; only the first writes, prints and logs.
+    """
+    launch(config.trainer)
+    if rank() > 0:
+        console = Console(quiet=True)
+        _fit(config, console)
+        return
+    with lock(config.output, "the run folder"):
+        _fit(config, console)
+
+
+def _fit(config: Config, console: Console) -> None:
     output = config.output
-    with lock(output, "the run folder"):
-        check_output(output, config)
-        run = open_run(config, console)
+    first(lambda: check_output(output, config))
+    run = open_run(config, console)
+
+    def begin() -> str:
         atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
-        group = write_environment(run)
-        try:
-            tracker = Tracker(config.logger, output, group, config.tree)
-            bundle.write_folds(output / "folds.json", run.groups)
-            numbers = range(len(run.groups)) if config.fold is None else [config.fold]
-            for number in numbers:
-                run_fold(run, number, tracker, console)
-            waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
-            if waiting:
-                console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
-            else:
-                finish(run, tracker, console)
-        except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
-            raise RuntimeError(str(error)) from error
+        bundle.write_folds(output / "folds.json", run.groups)
+        return write_environment(run)
+
+    group = first(begin)
+    try:
+        tracker = Tracker(config.logger, output, group, config.tree)
+        numbers = range(len(run.groups)) if config.fold is None else [config.fold]
+        for number in numbers:
+            run_fold(run, number, tracker, console)
+        waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
+        if waiting:
+            console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
+        else:
+            first(lambda: finish(run, tracker, console))
+    except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
+        raise RuntimeError(str(error)) from error
 
 
 def main(argv: Iterable[str] | None = None) -> int:

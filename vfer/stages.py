@@ -5,40 +5,40 @@ of the inputs. A stage that is there with the same key is not trained again.
 """
 
 import copy
+import csv
+import secrets
 import shutil
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities import move_data_to_device
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import nn
 
-from vfer.cli import bar
-from vfer.datamodule import (
-    ClipDataset,
-    Frames,
-    StageData,
-    Transform,
-    random_stream,
-)
+from vfer.bundle import fold_directory
+from vfer.callbacks import Checkpoints, CurveRecorder, Probabilities, StepBar, describe, evaluate
+from vfer.classifier import fit_classifier
+from vfer.config import ModelConfig, StageConfig
+from vfer.corpora import Corpus
+from vfer.datamodule import ClipDataset, Frames, StageData, Transform, random_stream
 from vfer.experiment import Fold, Run
-from vfer.files import key_of, read_json, write_json
+from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.module import StageModule
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.streams import FrameNetwork, SegmentNetwork
+from vfer.processes import device, first, world
 from vfer.tables import STREAMS, CurvePoint
+from vfer.tracking import StageLogger
 
-Probabilities = list[NDArray[np.float64]]
-"""Of each clip of a part ``(S, classes)``: of its segments, or of its images."""
+WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 
 
 @dataclass(frozen=True)
@@ -46,111 +46,20 @@ class Stage:
     """A finished stage.
 
     Attributes:
-        network: With its weights after the last iteration, on the CPU.
+        network: With its weights after the last or the chosen iteration, on the CPU.
         key: The key of its inputs.
         curves: Training curves.
         test: Softmax on the test group.
+        trained_on: The subjects that its weights have seen, in this stage or before.
+        iteration: The one that its weights are of.
     """
 
     network: FrameNetwork | SegmentNetwork
     key: str
     curves: tuple[CurvePoint, ...]
     test: Probabilities
-
-
-def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
-    """Softmax of every segment (image) of every clip, without augmentation or dropout."""
-    was_training = module.training
-    module.eval()
-    found = []
-    with torch.inference_mode():
-        for i in range(len(data)):
-            batch = move_data_to_device(data[i], module.device)
-            images = transform(batch.pairs).images
-            found.append(module.clip_probabilities(images, batch.segments).numpy())
-    module.train(was_training)
-    return found
-
-
-def measure(
-    probabilities: Probabilities, labels: Sequence[int], misses: int
-) -> tuple[float, float]:
-    """Clip accuracy, misses counted as wrong, and mean cross-entropy of the scored clips."""
-    means = [p.mean(axis=0) for p in probabilities]
-    hits = sum(int(np.argmax(p)) == label for p, label in zip(means, labels, strict=True))
-    likelihood = [max(p[label], 1e-300) for p, label in zip(means, labels, strict=True)]
-    return hits / (len(labels) + misses), float(-np.mean(np.log(likelihood)))
-
-
-class CurveRecorder(Callback):
-    """Records accuracy and loss over iterations, on the training batches and on the test group.
-
-    The points go to the bundle and are read by nothing else: no metric of the test group is
-    logged where a callback could monitor it.
-    """
-
-    def __init__(self, run: Run, fold: Fold, stage: str, transform: Transform) -> None:
-        self.fold, self.stage, self.transform = fold, stage, transform
-        self.every = getattr(run.config.stages, stage).measure_every
-        frames = Frames(run.store, run.config.data)
-        self.test = ClipDataset(fold.test, frames, run.corpus.classes)
-        self.labels = [run.corpus.classes.index(c.emotion) for c in fold.test.clips]
-        self.points: list[CurvePoint] = []
-        self._recent: list[tuple[Tensor, Tensor]] = []
-
-    def on_train_batch_end(  # type: ignore[override]
-        self,
-        trainer: pl.Trainer,
-        pl_module: StageModule,
-        *_: Any,  # noqa: ANN401
-    ) -> None:
-        """Gather the batch's figures; every so many steps, make a point of them."""
-        figures = trainer.callback_metrics
-        self._recent.append((figures["accuracy"].detach(), figures["loss"].detach()))
-        step = trainer.global_step
-        last = step == trainer.max_steps  # measured by ``train_stage``, which needs the figures
-        if self.every and step % self.every == 0 and not last:
-            self.record(pl_module, step)
-
-    def record(self, module: StageModule, iteration: int) -> Probabilities:
-        """Add a point for each split; training figures are means since the last point."""
-        accuracy, loss = (float(torch.stack(v).mean()) for v in zip(*self._recent, strict=True))
-        self._recent.clear()
-        self._add(iteration, "train", accuracy, loss)
-        found = evaluate(module, self.test, self.transform)
-        self._add(iteration, "test", *measure(found, self.labels, self.fold.unusable))
-        return found
-
-    def _add(self, iteration: int, split: str, accuracy: float, loss: float) -> None:
-        if not np.isfinite(loss):
-            raise ValueError(
-                f"fold {self.fold.number}, stage {self.stage}: the {split} loss is {loss} at "
-                f"iteration {iteration}; the training diverged, a smaller learning rate helps"
-            )
-        point = CurvePoint(self.fold.number, self.stage, iteration, split, accuracy, loss)
-        self.points.append(point)
-
-
-class StepBar(Callback):
-    """A progress bar over a stage's steps; Lightning's count epochs, which a stage has not."""
-
-    def __init__(self, console: Console, description: str) -> None:
-        self.bar, self.description = bar(console), description
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar."""
-        self.bar.start()
-        self.task = self.bar.add_task(self.description, total=trainer.max_steps)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
-        """Advance it, with the batch's figures."""
-        figures = (f"{name} {float(v):.2f}" for name, v in trainer.callback_metrics.items())
-        text = " ".join((self.description, *figures))
-        self.bar.update(self.task, completed=trainer.global_step, description=text)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave the bar as it is, also after an error."""
-        self.bar.stop()
+    trained_on: frozenset[str]
+    iteration: int
 
 
 def build(
@@ -179,36 +88,147 @@ def build(
         return SegmentNetwork(streams, frames, classes, model.pool, model.vlan_start)
 
 
-def stage_key(run: Run, fold: Fold, stage: str, before: dict[str, Stage]) -> str:
+def find_source(
+    settings: StageConfig, stage: str, number: int, corpus: Corpus, held: Collection[str]
+) -> Path | None:
+    """The folder of the stage of another bundle from which one starts; None without ``from``.
+
+    Args:
+        settings: The stage's config.
+        stage: Which.
+        number: The fold.
+        corpus: The corpus.
+        held: Subjects that it must not have been trained on.
+
+    Raises:
+        FileNotFoundError: If that bundle has no such stage.
+        ValueError: If it knows another corpus or other classes, or has seen one of the subjects.
+    """
+    if settings.from_ is None:
+        return None
+    directory = fold_directory(settings.from_, number) / stage
+    said = f"stages.{stage}.from is {settings.from_}"
+    if not (directory / "stage.json").is_file():
+        raise FileNotFoundError(f"{said}; there is no finished stage {directory}")
+    record = read_json(directory / "stage.json")
+    for name, ours in (("corpus", corpus.name), ("classes", list(corpus.classes))):
+        if record[name] != ours:  # of another corpus' subjects nothing could be said
+            raise ValueError(f"{said}, which was trained for the {name} {record[name]}, not {ours}")
+    seen = set(record["trained_on"]) & set(held)
+    if seen:
+        raise ValueError(
+            f"{said}; its fold {number} was trained on subjects {', '.join(sorted(seen))}, who are "
+            "held out here: take a bundle with the same subject groups"
+        )
+    return directory
+
+
+def _load_source(network: nn.Module, directory: Path, model: ModelConfig) -> None:
+    record = read_json(directory / "stage.json")
+    for name in ("variant", "width", "input_size", "insert_after"):
+        ours, theirs = getattr(model, name), record["model"].get(name)
+        if ours != theirs:
+            raise ValueError(f"{directory} has model.{name} {theirs}; here it is {ours}")
+    try:
+        network.load_state_dict(load_file(directory / WEIGHTS))
+    except RuntimeError as error:
+        raise ValueError(f"{directory} holds another network: {error}") from error
+
+
+def freeze(network: nn.Module, parts: Collection[str]) -> None:
+    """Keep parts of a network, ``streams`` or ``vlan``, from being trained."""
+    for name, parameter in network.named_parameters():
+        part = name.split(".")[0]
+        parameter.requires_grad_(("streams" if part == "stream" else part) not in parts)
+
+
+def stage_key(
+    run: Run, fold: Fold, stage: str, before: dict[str, Stage], source: Path | None, end: int
+) -> str:
     """A key of everything that a stage's outcome depends on."""
     data, model = run.config.data, asdict(run.config.model)
+    settings = asdict(getattr(run.config.stages, stage))
+    settings["from_"] = None if source is None else sha256(source / WEIGHTS)
     if stage != "vlan":
         for name in ("pool", "vlan_start"):
             model.pop(name)
     sides = [
         [[c.name, c.emotion, run.store.entry(c.name).crops] for c in side.clips]
-        for side in (fold.train, fold.test)
+        for side in (fold.train, fold.test, fold.validation)
+        if side is not None
     ]
+    schema = run.config.stages.schema if stage == "vlan" else "trained"
+    if schema == "non_trained":
+        settings = {}
     return key_of(
         {
-            "stage": [stage, asdict(getattr(run.config.stages, stage))],
+            "stage": [stage, schema, settings],
             "model": [model, run.weights_key],
             "data": [data.segment_length, asdict(data.windows), asdict(data.flow)],
             "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
+            "how": [run.config.stages.compile, world()],
             "clips": sides,
             "classes": run.corpus.classes,
-            "fold": [fold.number, fold.unusable],
+            "fold": [fold.number, fold.test.unusable],
+            "end": end,
             "seed": run.config.protocol.seed,
             "before": [before[name].key for name in STREAMS] if stage == "vlan" else [],
         }
     )
 
 
+def _move(made: Path, to: Path) -> None:
+    shutil.rmtree(to, ignore_errors=True)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(to)
+
+
+def _copy(stage: Path, to: Path) -> None:
+    """Copy a finished stage's folder; the copy is whole or not there."""
+    beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}.tmp")
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(stage, beside)
+    _move(beside, to)
+
+
+def _find(directory: Path, shared: Path | None, key: str) -> bool:
+    """Whether a stage is there, or has been copied from where runs share them."""
+    if _is_there(directory, key):
+        return True
+    if shared is None or not _is_there(shared, key):
+        return False
+    _copy(shared, directory)
+    return True
+
+
+def _is_there(directory: Path, key: str) -> bool:
+    record = directory / "stage.json"
+    return record.is_file() and bool(read_json(record)["key"] == key)
+
+
+def _resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]:
+    """What an interrupted training of the same inputs left: its checkpoint, and its log's rows.
+
+    Whatever else is in the folder is removed.
+    """
+    checkpoint, said, log = partial / CHECKPOINT, partial / "key", partial / "metrics.csv"
+    rows = []
+    if said.is_file() and said.read_text(encoding="utf-8") == key and checkpoint.is_file():
+        if log.is_file():
+            with log.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        return checkpoint, rows
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    atomic_write(said, key)
+    return None, rows
+
+
 def train_stage(
     run: Run, fold: Fold, stage: str, before: dict[str, Stage], directory: Path,
-    loggers: Sequence[Logger], console: Console,
+    loggers: Sequence[StageLogger], console: Console, end: int | None = None,
 ) -> Stage:  # fmt: skip
-    """Train one stage, or find it again.
+    """Train one stage, go on with it where it was interrupted, or find it again.
 
     Args:
         run: What all folds share.
@@ -218,67 +238,161 @@ def train_stage(
         directory: Where the stage is left; whole or not there.
         loggers: Beside the CSV logger.
         console: Where progress is shown.
+        end: Iterations to train, if that is not the stage's whole number.
     """
-    config, seed = run.config, run.config.protocol.seed
-    settings = getattr(config.stages, stage)
-    key = stage_key(run, fold, stage, before)
+    config, seed, classes = run.config, run.config.protocol.seed, run.corpus.classes
+    settings: StageConfig = getattr(config.stages, stage)
+    end = settings.iterations if end is None else end
+    regression = stage == "vlan" and config.stages.schema == "non_trained"
+    if regression:
+        end = 0
+    sides = (fold.test, *([] if fold.validation is None else [fold.validation]))
+    held = {clip.subject for side in sides for clip in side.clips}
+    source = find_source(settings, stage, fold.number, run.corpus, held)
+    key = stage_key(run, fold, stage, before, source, end)
     draw = random_stream(seed, fold.number, stage, 3)
     network = build(run, stage, int(draw.integers(2**63)), before)
-    module = StageModule(
-        network, stage, len(run.corpus.classes), settings.optimizer, settings.iterations, seed,
-        fold.number,
-    )  # fmt: skip
+    module = StageModule(network, stage, settings.optimizer, settings.iterations, seed, fold.number)
     transform = Transform(stage, config.model.input_size, config.data)
     recorder = CurveRecorder(run, fold, stage, transform)
-    record = directory / "stage.json"
-    if record.is_file() and read_json(record)["key"] == key:
-        network.load_state_dict(load_file(directory / "weights.safetensors"))
-        curves = tuple(CurvePoint(**point) for point in read_json(record)["curves"])
-        return Stage(network, key, curves, evaluate(module, recorder.test, transform))
+    shared = None if config.stages.cache is None else config.stages.cache / key
+    if first(lambda: _find(directory, shared, key)):
+        record = read_json(directory / "stage.json")
+        network.load_state_dict(load_file(directory / WEIGHTS))
+        curves = tuple(CurvePoint(**point) for point in record["curves"])
+        module.to(device(config.trainer))
+        test = evaluate(module, recorder.sides["test"], transform)
+        module.cpu()
+        seen = frozenset(record["trained_on"])
+        return Stage(network, key, curves, test, seen, record["iteration"])
 
+    earlier = before.values() if stage == "vlan" else ()
+    trained_on = {subject for one in earlier for subject in one.trained_on}
+    if source is not None:
+        _load_source(network, source, config.model)
+        trained_on = set(read_json(source / "stage.json")["trained_on"])
+    if end or regression:
+        trained_on |= {clip.subject for clip in fold.train.clips}
+    freeze(network, settings.frozen)
     partial = directory.with_name(f".{stage}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    checkpoint, rows = first(lambda: _resume(partial, key))
+    stop = False
+    if end:
+        stop = _fit(run, fold, module, end, recorder, checkpoint, rows, loggers, partial, console)
+    module.to(device(config.trainer))
+    if regression:
+        assert isinstance(network, SegmentNetwork)
+        nn.init.zeros_(network.vlan.a)
+        training = ClipDataset(fold.train, recorder.frames, classes)
+        *layer, strength = first(lambda: _regress(module, training, transform))
+        for ours, found in zip(network.fc9.parameters(), layer, strict=True):
+            ours.data.copy_(torch.from_numpy(found))
+        console.print(f"fold {fold.number}: logistic regression, C = {strength:g}")
+    test = recorder.record(module, end)
+    iteration = end if recorder.best is None else recorder.best
+    if iteration != end:
+        network.load_state_dict(recorder.best_weights)
+        test = evaluate(module, recorder.sides["test"], transform)
+    module.cpu()
+
+    def write() -> None:
+        save_file(network.state_dict(), partial / WEIGHTS)
+        write_json(
+            partial / "stage.json",
+            {
+                "key": key,
+                "stage": stage,
+                "fold": fold.number,
+                "corpus": run.corpus.name,
+                "classes": list(classes),
+                "model": asdict(config.model),
+                "frames": config.data.segment_length - 1,
+                "iteration": iteration,
+                "trained_on": sorted(trained_on),
+                "curves": [asdict(point) for point in recorder.points],
+            },
+        )
+        for name in (CHECKPOINT, "key"):
+            (partial / name).unlink(missing_ok=True)
+        _move(partial, directory)
+        if shared is not None:
+            _copy(directory, shared)
+
+    first(write)
+    if stop:
+        raise KeyboardInterrupt
+    return Stage(network, key, tuple(recorder.points), test, frozenset(trained_on), iteration)
+
+
+def _fit(
+    run: Run, fold: Fold, module: StageModule, end: int, recorder: CurveRecorder,
+    checkpoint: Path | None, rows: list[dict[str, str]], loggers: Sequence[StageLogger],
+    partial: Path, console: Console,
+) -> bool:  # fmt: skip
+    """Train a stage's network from its start, or from a checkpoint, to its last iteration.
+
+    Returns:
+        Whether Ctrl-C was pressed in the last one.
+    """
+    config, stage = run.config, module.stage
+    settings: StageConfig = getattr(config.stages, stage)
+    log = CSVLogger(partial, name="", version="", flush_logs_every_n_steps=1)
+    with warnings.catch_warnings(action="ignore"):  # that it begins its file anew
+        writer = log.experiment
+    frames = Frames(run.store, config.data, not settings.augmentation.changes_flow)
     data = StageData(
-        fold.train, recorder.test.frames, run.corpus.classes, config.data, settings, transform,
-        stage, seed, fold.number,
+        fold.train, frames, run.corpus.classes, config.data, settings, recorder.transform, stage,
+        config.protocol.seed, fold.number,
     )  # fmt: skip
-    callbacks: list[Callback] = [recorder]
+    checkpoints = Checkpoints(partial / CHECKPOINT, config.stages.checkpoint_every)
+    callbacks: list[Callback] = [recorder, checkpoints]
     if config.trainer["enable_progress_bar"] is not False:
         callbacks.append(StepBar(console, f"fold {fold.number} {stage}"))
+    options = config.trainer | {"enable_progress_bar": False}  # ours is among the callbacks
+    if options["log_every_n_steps"] is not None:
+        options["log_every_n_steps"] = min(options["log_every_n_steps"], end)
     trainer = pl.Trainer(
-        **(config.trainer | {"enable_progress_bar": False}),  # ours is among the callbacks
-        max_steps=settings.iterations,
+        **options,
+        max_steps=end,
         max_epochs=1,
-        logger=[CSVLogger(partial, name="", version=""), *loggers],
+        logger=[log, *loggers],
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
         gradient_clip_val=settings.optimizer.clip_norm,
-        devices=1,
+        accumulate_grad_batches=len(data.steps.shares),
     )
+    if config.stages.compile:
+        module.network.compile()
+    if checkpoint is not None:
+        step = _step(checkpoint)
+        console.print(f"fold {fold.number} {stage}: goes on from iteration {step}")
+        writer.metrics = [row for row in rows if int(row["step"]) < step]
+        writer.save()
+        for logger in loggers:
+            logger.logged = max((int(row["step"]) for row in rows), default=-1)
     try:
-        trainer.fit(module, data)
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
-    module.to(trainer.strategy.root_device)
-    test = recorder.record(module, settings.iterations)
-    module.cpu()
-    save_file(network.state_dict(), partial / "weights.safetensors")
-    write_json(
-        partial / "stage.json",
-        {
-            "key": key,
-            "stage": stage,
-            "fold": fold.number,
-            "classes": list(run.corpus.classes),
-            "model": asdict(config.model),
-            "frames": config.data.segment_length - 1,
-            "iterations": settings.iterations,
-            "curves": [asdict(point) for point in recorder.points],
-        },
-    )
-    shutil.rmtree(directory, ignore_errors=True)
-    partial.rename(directory)
-    return Stage(network, key, tuple(recorder.points), test)
+    return checkpoints.stop
+
+
+def _regress(
+    module: StageModule, data: ClipDataset, transform: Transform
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Logistic regression on the training segments; see ``fit_classifier``."""
+    clips = data.part.clips
+    described = describe(module, data, transform, range(len(data)))
+    found = [module.aggregate(*clip).cpu() for clip in described]
+    repeat = [len(rows) for rows in found]
+    labels = np.repeat([data.classes.index(clip.emotion) for clip in clips], repeat)
+    subjects = np.repeat([clip.subject for clip in clips], repeat).tolist()
+    return fit_classifier(torch.cat(found).numpy(), labels, subjects, len(data.classes))
+
+
+def _step(checkpoint: Path) -> int:
+    """The iteration at which a checkpoint was written; its tensors stay on disk."""
+    found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return int(found["global_step"])

@@ -11,6 +11,7 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from vfer.config import LoggerConfig
+from vfer.processes import rank
 
 
 def resolve_mode(config: LoggerConfig) -> str:
@@ -33,8 +34,25 @@ def resolve_mode(config: LoggerConfig) -> str:
     return "online" if known else "offline"
 
 
+class StageLogger(WandbLogger):
+    """Lightning's W&B logger, which does not log a step twice when a stage is gone on with.
+
+    Attributes:
+        logged: The last step that was logged before an interruption.
+    """
+
+    logged = -1
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log, unless it has been done."""
+        if step is None or step > self.logged:
+            super().log_metrics(metrics, step)
+
+
 class Tracker:
     """The W&B runs of one bundle; does nothing when W&B is disabled.
+
+    Of several processes only the first has any.
 
     Args:
         config: The logger config.
@@ -46,7 +64,7 @@ class Tracker:
     def __init__(
         self, config: LoggerConfig, output: Path, group: str, tree: Mapping[str, Any]
     ) -> None:
-        self.mode = resolve_mode(config)
+        self.mode = resolve_mode(config) if rank() == 0 else "disabled"
         self.project, self.output, self.group, self.tree = config.project, output, group, tree
 
     def start(self, name: str) -> Any:  # noqa: ANN401 - wandb's run, or None
@@ -65,9 +83,9 @@ class Tracker:
             settings=wandb.Settings(silent=True, console="off"),
         )
 
-    def stage_logger(self, run: Any, stage: str) -> list[WandbLogger]:  # noqa: ANN401
+    def stage_logger(self, run: Any, stage: str) -> list[StageLogger]:  # noqa: ANN401
         """Lightning's logger of one stage, its metrics named ``<stage>/…``."""
-        return [] if run is None else [WandbLogger(experiment=run, prefix=stage, log_model=False)]
+        return [] if run is None else [StageLogger(experiment=run, prefix=stage, log_model=False)]
 
     def finish(self, run: Any, summary: Mapping[str, float]) -> None:  # noqa: ANN401
         """End a run with its summary figures."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from kornia.color import rgb_to_grayscale
+from kornia.geometry.transform import get_rotation_matrix2d, warp_affine
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
@@ -72,6 +73,10 @@ class SegmentBatch(NamedTuple):
         start: ``(B,)`` int64, first frame of the segment in its clip.
         augment: ``(B, 3)`` int64: mirror (0 or 1), shift to the right and down in whole pixels;
             or None. One draw a segment, the same for all its frames.
+        warp: ``(B, 3)`` float32: rotation in degrees, enlargement and brightening (both 1 for
+            none); or None. Applied after ``augment``; not to be given with ``flow``.
+        weight: What the batch's mean loss is multiplied by: 1, but where it is an uneven part of
+            a step.
     """
 
     frames: Tensor
@@ -80,6 +85,13 @@ class SegmentBatch(NamedTuple):
     clip: Tensor
     start: Tensor
     augment: Tensor | None = None
+    warp: Tensor | None = None
+    weight: float = 1.0
+
+    def part(self, which: slice) -> "SegmentBatch":
+        """Some of the segments."""
+        picked = [v[which] if isinstance(v, Tensor) else v for v in self]
+        return SegmentBatch(*picked)  # type: ignore[arg-type]
 
 
 class StreamInputs(NamedTuple):
@@ -88,14 +100,16 @@ class StreamInputs(NamedTuple):
     Attributes:
         images: Of each stream ``(B, L−1, 3, S, S)`` float32, normalised.
         label: ``(B,)`` int64.
+        weight: As in ``SegmentBatch``.
     """
 
     images: dict[str, Tensor]
     label: Tensor
+    weight: float = 1.0
 
 
 def gray(frames: Tensor) -> Tensor:
-    """Grey values ``(…, H, W)`` float32 in 0…255 of frames ``(…, H, W, 3)`` uint8 RGB."""
+    """Grey values ``(…, H, W)`` float32 in 0…255 of RGB frames ``(…, H, W, 3)``."""
     grey: Tensor = rgb_to_grayscale(frames.movedim(-1, -3).float())
     return grey.squeeze(-3)
 
@@ -104,7 +118,7 @@ def pair_flow(frames: Tensor, config: FlowConfig) -> Tensor:
     """Flow between neighbouring frames.
 
     Args:
-        frames: ``(B, L, H, W, 3)`` uint8 RGB.
+        frames: ``(B, L, H, W, 3)`` RGB, uint8 or float 0…255.
         config: See ``FlowConfig``.
 
     Returns:
@@ -143,6 +157,29 @@ def move(x: Tensor, augment: Tensor, height_axis: int) -> Tensor:
     return pixels.gather(height_axis, source.expand_as(pixels)).view(x.shape)
 
 
+def turn(frames: Tensor, change: Tensor) -> Tensor:
+    """Rotate, scale and light frames, the same way for all frames of a segment.
+
+    Args:
+        frames: ``(B, n, H, W, 3)``, 0…255.
+        change: ``(B, 3)`` float, as ``warp`` of ``SegmentBatch``; positive rotation is
+            counter-clockwise. What comes in from outside repeats the border.
+
+    Returns:
+        ``(B, n, H, W, 3)`` float32, 0…255.
+    """
+    height, width = frames.shape[2:4]
+    images = frames.movedim(-1, 2).flatten(1, 2).float()  # (B, n·3, H, W): one grid a segment
+    degrees, scale, light = change.float().T
+    centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=frames.device)
+    matrix = get_rotation_matrix2d(
+        centre.expand(len(frames), 2), degrees, scale[:, None].expand(-1, 2)
+    )
+    turned: Tensor = warp_affine(images, matrix, (height, width), padding_mode="border")
+    turned = (turned * light[:, None, None, None]).clamp(0, 255)
+    return turned.view(len(frames), -1, 3, height, width).movedim(2, -1)
+
+
 def normalise(images: Tensor) -> Tensor:
     """Shift and scale images in 0…1, ``(…, 3, H, W)``, as the pretrained weights expect them."""
     mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
@@ -153,7 +190,7 @@ def spatial_images(frames: Tensor, size: int) -> Tensor:
     """The spatial network's input.
 
     Args:
-        frames: ``(B, n, 150, 110, 3)`` uint8 RGB.
+        frames: ``(B, n, 150, 110, 3)`` RGB, uint8 or float 0…255.
         size: Side of the input, pixels.
 
     Returns:
@@ -195,6 +232,8 @@ def stream_inputs(
     frames, flow, augment = batch.frames, batch.flow, batch.augment
     if augment is not None and ("spatial" in streams or flow is None):
         frames = move(frames, augment, 2)
+    if batch.warp is not None:
+        frames = turn(frames, batch.warp)
     images = {}
     if "spatial" in streams:
         images["spatial"] = spatial_images(frames[:, :-1], size)
@@ -206,4 +245,4 @@ def stream_inputs(
             signs = torch.stack([turned, torch.ones_like(turned)], dim=1).to(flow.dtype)
             flow = move(flow, augment, 3) * signs[:, None, :, None, None]
         images["temporal"] = temporal_images(flow, size, config.limit)
-    return StreamInputs(images, batch.label)
+    return StreamInputs(images, batch.label, batch.weight)
