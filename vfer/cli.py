@@ -1,6 +1,7 @@
 """What the commands share: the config parser, exit statuses, the progress bar."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -48,6 +49,14 @@ _FREE = (
 )
 
 
+_CHECKS = {
+    "check": "only compare the corpus with what is known of it; status 1 if a count differs, or a "
+    "clip is missing or unreadable",
+    "json": "with --check: print JSON for scripts",
+    "deep": "with --check: decode every clip",
+}
+
+
 class UsageError(ValueError):
     """The command line, the config or the data root is wrong: exit status 2."""
 
@@ -66,6 +75,7 @@ class Config:
         output: The bundle's folder.
         fold: The one fold to run, or None for all.
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
+        options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
     """
 
     data: DataConfig
@@ -77,6 +87,7 @@ class Config:
     output: Path
     fold: int | None
     tree: dict[str, Any]
+    options: frozenset[str] = frozenset()
 
 
 def build_parser(prog: str) -> ArgumentParser:
@@ -103,6 +114,9 @@ def build_parser(prog: str) -> ArgumentParser:
         help="the bundle's folder; default runs/<config name>",
     )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
+    if prog == "vfer.prepare":
+        for name, said in _CHECKS.items():
+            parser.add_argument(f"--{name}", action="store_true", help=said)
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
@@ -125,6 +139,9 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
+    options = frozenset(name for name in _CHECKS if getattr(made, name, False))
+    if options and "check" not in options:
+        raise UsageError(f"--{min(options)} needs --check")
     files = [str(path) for path in made.config or []]
     output = made.output or Path("runs", Path(files[-1]).stem if files else made.data.corpus)
     dumped = yaml.safe_load(parser.dump(found, skip_unset=False, skip_validation=True))
@@ -139,6 +156,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         output=output,
         fold=None if fold is None else int(fold),
         tree=tree,
+        options=options,
     )
 
 
@@ -185,6 +203,11 @@ def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) 
         print(f"error: {name}{error}", file=sys.stderr)
         return 2 if wrong else 1
     return 0
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return os.cpu_count() or 1 if sys.platform == "darwin" else len(os.sched_getaffinity(0))
 
 
 def bar(console: Console) -> Progress:

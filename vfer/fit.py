@@ -22,14 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from vfer import bundle, figures
+from vfer.catalogue import check_root, open_corpus
 from vfer.cli import Config, UsageError, differing, flatten, parse, run_command
 from vfer.corpora import Corpus
 from vfer.datamodule import STAGES
 from vfer.experiment import Fold, Run, split
 from vfer.files import atomic_write, key_of, read_json, sha256, write_json
-from vfer.folds import Groups, explicit, losgo
+from vfer.folds import Groups, explicit, losgo, official
 from vfer.networks.alexnet import AlexNetStream, load_weights
-from vfer.prepare import check_root, fill, lock, open_corpus, report
+from vfer.prepare import fill, lock, report
 from vfer.scoring import tally
 from vfer.stages import Stage, train_stage
 from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
@@ -51,6 +52,8 @@ def groups_of(corpus: Corpus, config: Config) -> Groups:
     if folds.subjects is not None:
         return explicit(corpus.clips, folds.subjects)
     count = folds.groups
+    if count == "official":
+        return official(corpus.clips)
     if count == "subjects":
         count = len({c.subject for c in corpus.clips if c.excluded is None})
     return losgo(corpus.clips, count, folds.seed)

@@ -4,7 +4,6 @@ Interrupted and run again, it goes on with the clips that are missing.
 """
 
 import multiprocessing
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,19 +21,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from vfer.cli import bar, parse, run_command
+from vfer.catalogue import open_corpus
+from vfer.check import check
+from vfer.cli import bar, cores, parse, run_command
 from vfer.config import DataConfig
-from vfer.corpora import Clip, Corpus, enterface, facs
+from vfer.corpora import Clip, Corpus
 from vfer.faces import FaceConfig, NoFaceError, align, track
 from vfer.files import atomic_write, key_of, sha256
 from vfer.store import CropStore, Entry, array_bytes, store_key
 from vfer.transforms import FlowConfig, flow_key, pair_flow
 from vfer.video import VideoError, read_video
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    return os.cpu_count() or 1 if sys.platform == "darwin" else len(os.sched_getaffinity(0))
 
 
 @contextmanager
@@ -52,44 +48,6 @@ def lock(folder: Path, what: str) -> Iterator[None]:
         raise RuntimeError(
             f"another process is using {what} {folder}; wait for it, or choose another folder"
         ) from error
-
-
-def check_root(config: DataConfig) -> None:
-    """See that a corpus that cannot be rendered is there, before any other work.
-
-    Raises:
-        FileNotFoundError: If nothing of the corpus is at its root.
-        ValueError: If ``data.root`` is missing.
-    """
-    if config.corpus == "enterface05":
-        if config.root is None:
-            raise ValueError(
-                f"data.root is not given: name the folder of your copy of eNTERFACE'05 with "
-                f"--data.root PATH; {enterface.OBTAIN}"
-            )
-        enterface.find_root(config.root)
-
-
-def open_corpus(config: DataConfig, console: Console) -> Corpus:
-    """Read the corpus a config names; render the built-in one where it is not whole.
-
-    Raises:
-        FileNotFoundError: If nothing of the corpus is at its root.
-        ValueError: If ``data.root`` is missing, or holds a corpus rendered with other settings.
-    """
-    check_root(config)
-    if config.corpus == "enterface05" and config.root is not None:
-        return enterface.read(config.root)
-    root = config.root or config.cache / f"facs-{key_of(asdict(config.facs))}"
-    with bar(console) as progress:
-        task = progress.add_task("rendering clips", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        facs.render(root, config.facs, workers=config.workers or cores(), progress=advance)
-    corpus = enterface.read(root)
-    return Corpus("facs", corpus.classes, corpus.clips, corpus.unexpected)
 
 
 def prepare_clip(clip: Clip, config: FaceConfig) -> tuple[Entry, NDArray[np.uint8] | None]:
@@ -225,14 +183,19 @@ def report(corpus: Corpus, store: CropStore, console: Console) -> None:
 
 def main(argv: Iterable[str] | None = None) -> int:
     """The command; returns its exit status."""
+    fits = True
 
     def command() -> None:
+        nonlocal fits
         config = parse("vfer.prepare", argv)
         console = Console(highlight=False)
+        if config.options:
+            fits = check(config.data, config.options, console)
+            return
         corpus = open_corpus(config.data, console)
         report(corpus, fill(corpus, config.data, console), console)
 
-    return run_command(command, argv)
+    return run_command(command, argv) or int(not fits)
 
 
 if __name__ == "__main__":
