@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfer.corpora import Clip
-from vfer.folds import explicit, losgo
+from vfer.folds import explicit, losgo, official
 
 
 def make_clips(counts, excluded=None):
@@ -113,3 +113,37 @@ def test_subjects_with_most_clips_are_dealt_first():
     counts = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "large": 5}
     groups = losgo(make_clips(counts), 2)
     assert {frozenset(["large"]), frozenset("abcde")} == set(groups)
+
+
+def test_groups_are_balanced_in_gender_where_it_is_known():
+    clips = [
+        Clip(f"{s}/{i}", Path("x.avi"), str(s), "fear", gender="male" if s % 2 else "female")
+        for s in range(24)
+        for i in range(5)
+    ]
+    for group in losgo(clips, 6):
+        assert sorted(int(s) % 2 for s in group) == [0, 0, 1, 1]
+
+
+def of_fold(subject, fold):
+    return Clip(f"{subject}{fold}", Path("x.avi"), subject, "fear", fold=fold)
+
+
+def test_official_folds_group_the_subjects_of_each_fold():
+    assert official([of_fold("a", 2), of_fold("b", 1), of_fold("c", 2)]) == (
+        frozenset("b"),
+        frozenset("ac"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("clips", "words"),
+    [
+        ([of_fold("a", 1), of_fold("a", 2)], "subject a is in more than one"),
+        ([of_fold("a", 1), of_fold("b", None)], "bNone has no fold"),
+        ([of_fold("a", 1)], "at least two"),
+    ],
+)
+def test_wrong_official_folds_are_refused(clips, words):
+    with pytest.raises(ValueError, match=words):
+        official(clips)

@@ -17,11 +17,12 @@ import torch
 from rich.console import Console
 
 from vfer import video
+from vfer.catalogue import open_corpus
 from vfer.config import DataConfig
 from vfer.corpora import Clip, Corpus, enterface
 from vfer.faces import FaceConfig
 from vfer.files import sha256
-from vfer.prepare import fill, lock, main, open_corpus, open_store, prepare_clip, report
+from vfer.prepare import fill, lock, main, open_store, prepare_clip, report
 from vfer.store import CropStore, Entry
 from vfer.transforms import FlowConfig, flow_key, pair_flow
 from vfer.video import decode
@@ -174,13 +175,13 @@ def test_a_clip_that_crashes_or_hangs_decord_is_read_by_pyav_or_costs_itself(
         clips.append(Clip(name, path, "1", "fear"))
     own = Corpus("c", ("fear",), tuple(clips))
     config = settings(tmp_path / "cache", decode_timeout=1.0, workers=2)
-    store = fill(own, config, console, with_bad_decoders)
+    store = fill(own, config, console, prepare=with_bad_decoders)
     entries = {name: store.entry(name) for name in ("fine", "crash", "hang", "both")}
     assert [e.status for e in entries.values()] == ["ok", "ok", "ok", "unreadable"]
     assert [e.decoder for e in entries.values()] == ["decord", "pyav", "pyav", ""]
     assert re.search(
-        r"both\.avi: cannot be read \(with decord or pyav, the process that read it died "
-        r"\(exit status -11\); with pyav, .* died \(exit status -9\)\)",
+        r"both\.avi: cannot be read \(the process that read it died \(exit status -11\) with .*, "
+        r"died \(exit status -9\) with \('pyav',\)\)",
         entries["both"].reason,
     )
     assert entries["both"].source == entries["fine"].source
@@ -197,7 +198,7 @@ def test_where_every_process_dies_nothing_is_recorded_and_the_error_says_so(
 ):
     config = settings(tmp_path)
     with pytest.raises(RuntimeError, match=r"every preparing process died.*exit status 3.*workers"):
-        fill(corpus, config, console, dies)
+        fill(corpus, config, console, prepare=dies)
     assert open_store(corpus, config).missing(corpus.clips) == list(corpus.clips)
 
 

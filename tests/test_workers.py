@@ -5,11 +5,13 @@ import time
 import pytest
 import torch
 
-from vfer.workers import Died, impatient, outcomes, rank
+from vfer.workers import Died, impatient, launched, outcomes
 
 
-def work(item):
+def work(way, item):
     """Runs in a worker process."""
+    if item == "odd" and way == "first":
+        os._exit(7)
     if item == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if item == "leave":
@@ -34,26 +36,32 @@ def waiting(seconds):
 @pytest.mark.parametrize("processes", [1, 3])
 def test_a_process_that_crashes_or_hangs_costs_its_item_alone(processes):
     items = ["a", "crash", "b", "hang", "c", "leave", "d"]
-    found = dict(outcomes(work, items, processes))
+    found = dict(outcomes(work, items, ["any"], processes))
     assert found == {
         "a": "aa", "b": "bb", "c": "cc", "d": "dd",
-        "crash": Died("died (exit status -11)"),
-        "hang": Died("hung"),
-        "leave": Died("died (exit status 7)"),
+        "crash": Died("died (exit status -11) with any"),
+        "hang": Died("hung with any"),
+        "leave": Died("died (exit status 7) with any"),
     }  # fmt: skip
 
 
+def test_what_dies_in_one_way_is_tried_in_the_next():
+    found = dict(outcomes(work, ["odd", "leave", "a"], ["first", "second"], 1))
+    both = "died (exit status 7) with first, died (exit status 7) with second"
+    assert found == {"odd": "oddodd", "a": "aa", "leave": Died(both)}
+
+
 def test_what_is_slow_but_goes_on_does_not_hang():
-    assert list(outcomes(work, ["slow"], 1)) == [("slow", 5)]
+    assert list(outcomes(work, ["slow"], ["any"], 1)) == [("slow", 5)]
 
 
 def test_an_exception_of_the_work_is_raised_here():
     with pytest.raises(ZeroDivisionError, match="mine"):
-        list(outcomes(work, ["error"], 1))
+        list(outcomes(work, ["error"], ["any"], 1))
 
 
 def test_each_process_has_one_thread_so_that_bytes_do_not_depend_on_the_cores():
-    assert list(outcomes(work, ["threads"], 1)) == [("threads", 1)]
+    assert list(outcomes(work, ["threads"], ["any"], 1)) == [("threads", 1)]
 
 
 @pytest.mark.parametrize(
@@ -67,4 +75,4 @@ def test_each_process_has_one_thread_so_that_bytes_do_not_depend_on_the_cores():
     ],
 )
 def test_the_rank_is_the_launchers(environment, expected):
-    assert rank(environment) == expected
+    assert launched(environment) == expected

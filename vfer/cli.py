@@ -78,6 +78,12 @@ set_dumper(
         _rename(data, "from_", "from"), sort_keys=False, allow_unicode=True
     ),
 )
+_CHECKS = {
+    "check": "only compare the corpus with what is known of it; status 1 if a count differs, or a "
+    "clip is missing or unreadable",
+    "json": "with --check: print JSON for scripts",
+    "deep": "with --check: decode every clip",
+}
 
 
 class UsageError(ValueError):
@@ -98,6 +104,8 @@ class Config:
         output: The bundle's folder.
         fold: The one fold to run, or None for all.
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
+        options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
+        sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
     """
 
     data: DataConfig
@@ -109,6 +117,8 @@ class Config:
     output: Path
     fold: int | None
     tree: dict[str, Any]
+    options: frozenset[str] = frozenset()
+    sheets: Path | None = None
 
 
 def build_parser(prog: str) -> ArgumentParser:
@@ -139,6 +149,12 @@ def build_parser(prog: str) -> ArgumentParser:
         help="the bundle's folder; default runs/<config name>",
     )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
+    if prog == "vfer.prepare":
+        for name, said in _CHECKS.items():
+            parser.add_argument(f"--{name}", action="store_true", help=said)
+        parser.add_argument(
+            "--sheets", type=Path, metavar="DIR", help="write a picture of each subject's crops"
+        )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
@@ -170,6 +186,9 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
+    options = frozenset(name for name in _CHECKS if getattr(made, name, False))
+    if options and "check" not in options:
+        raise UsageError(f"--{min(options)} needs --check")
     files = [str(path) for path in made.config or []]
     output = made.output or Path("runs", Path(files[-1]).stem if files else made.data.corpus)
     dumped = yaml.safe_load(parser.dump(found, skip_unset=False, skip_validation=True))
@@ -184,6 +203,8 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         output=output,
         fold=None if fold is None else int(fold),
         tree=tree,
+        options=options,
+        sheets=getattr(made, "sheets", None),
     )
 
 

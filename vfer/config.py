@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from vfer.corpora.facs import FacsConfig
+from vfer.corpora.ravdess import Channel
 from vfer.faces import FaceConfig
 from vfer.networks.alexnet import MIN_SIZE, InsertAfter
 from vfer.networks.vlan import Pool
@@ -40,8 +41,11 @@ class DataConfig:
     """The corpus and what is made of it.
 
     Attributes:
-        corpus: ``enterface05``, or ``facs``, the built-in corpus, which is rendered when missing.
-        root: Folder of the corpus's copy. Of ``facs`` null: a folder in the cache.
+        corpus: ``enterface05``, ``baum1s``, ``ravdess``, ``cremad``, ``savee``, ``rml``,
+            ``manifest`` for any collection, or ``facs``, the built-in corpus, which is rendered
+            when missing.
+        root: Folder of the corpus's copy; of ``manifest`` the CSV file. Of ``facs`` null: a
+            folder in the cache.
         cache: Folder of rendered corpora and crop stores, used again by later runs.
         segment_length: Frames of a segment, L, 2…20; the paper's best is 16.
         windows: Which segments a clip gives.
@@ -51,9 +55,14 @@ class DataConfig:
         workers: Processes that render and prepare clips; null takes one a core.
         decode_timeout: Seconds after which a decoder that gives no further frame is given up.
         loaders: Processes that load batches beside the training; 0 loads in the training process.
+        classes: The classes to tell apart; clips of others are excluded. Null takes the corpus's
+            own: the six basic ones of ``baum1s``, all of any other.
+        channel: Of ``ravdess``: ``speech`` or ``song``.
     """
 
-    corpus: Literal["enterface05", "facs"]
+    corpus: Literal[
+        "enterface05", "baum1s", "ravdess", "cremad", "savee", "rml", "manifest", "facs"
+    ]
     root: Path | None = None
     cache: Path = Path("cache")
     segment_length: int = 16
@@ -64,6 +73,8 @@ class DataConfig:
     workers: int | None = None
     decode_timeout: float = 60.0
     loaders: int = 0
+    classes: list[str] | None = None
+    channel: Channel = "speech"
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
@@ -74,6 +85,10 @@ class DataConfig:
             raise ValueError(f"data.decode_timeout is {self.decode_timeout}; it must be above 0 s")
         if self.loaders < 0:
             raise ValueError(f"data.loaders is {self.loaders}; it must be at least 0")
+        if self.classes is not None and not 2 <= len(set(self.classes)) == len(self.classes):
+            raise ValueError(
+                f"data.classes is {self.classes}; give at least two, each once, or null"
+            )
 
 
 @dataclass(frozen=True)
@@ -269,12 +284,13 @@ class FoldsConfig:
     """The subject groups of LOSGO.
 
     Attributes:
-        groups: How many; the paper has five. A number, or ``subjects`` for leave-one-subject-out.
+        groups: How many; the paper has five. A number, ``subjects`` for leave-one-subject-out, or
+            ``official`` for the folds that a manifest's column ``fold`` gives.
         seed: Which of the equally balanced splits.
         subjects: Instead, the subjects of each group, such as published ones.
     """
 
-    groups: int | Literal["subjects"] = 5
+    groups: int | Literal["subjects", "official"] = 5
     seed: int = 0
     subjects: list[list[str]] | None = None
 

@@ -23,16 +23,17 @@ from rich.console import Console
 from rich.table import Table
 
 from vfer import bundle, figures
+from vfer.catalogue import check_root, open_corpus
 from vfer.cli import Config, UsageError, differing, flatten, parse, run_command
 from vfer.config import StageConfig
 from vfer.corpora import Corpus
 from vfer.datamodule import STAGES
 from vfer.experiment import Fold, Run, held_out, split
 from vfer.files import atomic_write, key_of, read_json, sha256, write_json
-from vfer.folds import Groups, explicit, losgo
+from vfer.folds import Groups, explicit, losgo, official
 from vfer.networks.alexnet import AlexNetStream, load_weights
-from vfer.prepare import check_root, fill, lock, open_corpus, report
-from vfer.processes import first, launch, rank
+from vfer.prepare import fill, lock, report
+from vfer.processes import first, launch, rank, world
 from vfer.scoring import tally
 from vfer.stages import Stage, find_source, train_stage
 from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
@@ -54,6 +55,8 @@ def groups_of(corpus: Corpus, config: Config) -> Groups:
     if folds.subjects is not None:
         return explicit(corpus.clips, folds.subjects)
     count = folds.groups
+    if count == "official":
+        return official(corpus.clips)
     if count == "subjects":
         count = len({c.subject for c in corpus.clips if c.excluded is None})
     return losgo(corpus.clips, count, folds.seed)
@@ -341,7 +344,7 @@ def open_run(config: Config, console: Console) -> Run:
         held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
         for stage in STAGES:
             find_source(getattr(config.stages, stage), stage, number, corpus, held)
-    store = first(lambda: fill(corpus, config.data, console))
+    store = fill(corpus, config.data, console, (rank(), world()))
     report(corpus, store, console)
     return Run(config, corpus, store, groups, weights, weights_key)
 

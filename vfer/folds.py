@@ -14,8 +14,10 @@ def losgo(clips: Iterable[Clip], groups: int = 5, seed: int = 0) -> Groups:
     """Split the subjects into groups of about equal clip counts (section 4.2: five groups).
 
     Subjects are dealt, those with most clips first and ties in seeded random order, to the group
-    with fewest clips so far. The result depends on the set of clips and the seed, not on the
-    order of the clips; excluded clips do not count, and a subject with no other is in no group.
+    with fewest clips so far. Where the corpus tells every subject's gender, women are dealt before
+    men, each to the group with fewest clips of that gender. The result depends on the set of clips
+    and the seed, not on the order of the clips; excluded clips do not count, and a subject with no
+    other is in no group.
 
     Args:
         clips: The corpus's clips.
@@ -28,7 +30,12 @@ def losgo(clips: Iterable[Clip], groups: int = 5, seed: int = 0) -> Groups:
     Raises:
         ValueError: If there are fewer than two groups, or more than subjects.
     """
-    counts = Counter(clip.subject for clip in clips if clip.excluded is None)
+    used = [clip for clip in clips if clip.excluded is None]
+    counts = Counter(clip.subject for clip in used)
+    gender = {clip.subject: clip.gender for clip in used}
+    torn = sorted({clip.subject for clip in used if clip.gender != gender[clip.subject]})
+    if torn:
+        raise ValueError(f"the clips of subject {', '.join(torn)} differ in their gender")
     if not 2 <= groups <= len(counts):
         raise ValueError(
             f"{groups} groups of {len(counts)} subjects: the number of groups must be between 2 "
@@ -38,11 +45,18 @@ def losgo(clips: Iterable[Clip], groups: int = 5, seed: int = 0) -> Groups:
     order = np.random.default_rng(seed).permutation(len(names))
     dealt: list[set[str]] = [set() for _ in range(groups)]
     load = [0] * groups
-    for name in sorted((names[i] for i in order), key=lambda s: -counts[s]):
+    by_gender = None not in gender.values()
+    dealing = sorted(
+        (names[i] for i in order), key=lambda s: (gender[s] or "" if by_gender else "", -counts[s])
+    )
+    of_gender: Counter[tuple[int, str | None]] = Counter()
+    for name in dealing:
         # Fewest subjects breaks a tie, so that no group stays empty when counts are very unequal.
-        k = min(range(groups), key=lambda g: (load[g], len(dealt[g]), g))
+        of = gender[name] if by_gender else None
+        k = min(range(groups), key=lambda g: (of_gender[g, of], load[g], len(dealt[g]), g))
         dealt[k].add(name)
         load[k] += counts[name]
+        of_gender[k, of] += counts[name]
     return tuple(frozenset(group) for group in dealt)
 
 
@@ -75,3 +89,30 @@ def explicit(clips: Iterable[Clip], subjects: Sequence[Sequence[str]]) -> Groups
     if len(groups) < 2 or not all(groups):
         raise ValueError("protocol.folds.subjects: give at least two groups, none of them empty")
     return groups
+
+
+def official(clips: Iterable[Clip]) -> Groups:
+    """The subjects of each official fold, in the folds' order.
+
+    Args:
+        clips: The corpus's clips, each with its ``fold``; excluded ones do not count.
+
+    Returns:
+        The groups.
+
+    Raises:
+        ValueError: If a clip has no fold, a subject is in two, or there are fewer than two.
+    """
+    used = [clip for clip in clips if clip.excluded is None]
+    folds: dict[int, set[str]] = {}
+    for clip in used:
+        if clip.fold is None:
+            raise ValueError(f"protocol.folds.groups is official, and {clip.name} has no fold")
+        folds.setdefault(clip.fold, set()).add(clip.subject)
+    seen = Counter(subject for group in folds.values() for subject in group)
+    torn = sorted(subject for subject, count in seen.items() if count > 1)
+    if torn:
+        raise ValueError(f"official folds: subject {', '.join(torn)} is in more than one fold")
+    if len(folds) < 2:
+        raise ValueError("official folds: there must be at least two folds")
+    return tuple(frozenset(folds[number]) for number in sorted(folds))

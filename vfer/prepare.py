@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from vfer.catalogue import open_corpus
+from vfer.check import check, content_duplicates
 from vfer.cli import bar, parse, run_command
 from vfer.config import DataConfig
-from vfer.corpora import Clip, Corpus, enterface, facs
+from vfer.corpora import Clip, Corpus
 from vfer.faces import HEIGHT, WIDTH, FaceConfig, NoFaceError, align, track
 from vfer.files import atomic_write, key_of, sha256
+from vfer.sheets import write_sheets
 from vfer.store import CropStore, Entry, array_bytes, store_key
 from vfer.transforms import FlowConfig, flow_key, pair_flow
 from vfer.video import DECODERS, Run, VideoError, decode, probe
-from vfer.workers import Died, cores, impatient, outcomes, rank
+from vfer.workers import Died, cores, impatient, launched, outcomes
 
 
 @contextmanager
@@ -46,44 +49,6 @@ def lock(folder: Path, what: str, part: int = 0) -> Iterator[None]:
         raise RuntimeError(
             f"another process is using {what} {folder}; wait for it, or choose another folder"
         ) from error
-
-
-def check_root(config: DataConfig) -> None:
-    """See that a corpus that cannot be rendered is there, before any other work.
-
-    Raises:
-        FileNotFoundError: If nothing of the corpus is at its root.
-        ValueError: If ``data.root`` is missing.
-    """
-    if config.corpus == "enterface05":
-        if config.root is None:
-            raise ValueError(
-                f"data.root is not given: name the folder of your copy of eNTERFACE'05 with "
-                f"--data.root PATH; {enterface.OBTAIN}"
-            )
-        enterface.find_root(config.root)
-
-
-def open_corpus(config: DataConfig, console: Console) -> Corpus:
-    """Read the corpus a config names; render the built-in one where it is not whole.
-
-    Raises:
-        FileNotFoundError: If nothing of the corpus is at its root.
-        ValueError: If ``data.root`` is missing, or holds a corpus rendered with other settings.
-    """
-    check_root(config)
-    if config.corpus == "enterface05" and config.root is not None:
-        return enterface.read(config.root)
-    root = config.root or config.cache / f"facs-{key_of(asdict(config.facs))}"
-    with bar(console) as progress:
-        task = progress.add_task("rendering clips", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        facs.render(root, config.facs, workers=config.workers or cores(), progress=advance)
-    corpus = enterface.read(root)
-    return Corpus("facs", corpus.classes, corpus.clips, corpus.unexpected)
 
 
 KEPT = 2**30
@@ -182,11 +147,7 @@ Prepare = Callable[[Clip, FaceConfig, Sequence[str], Decode], tuple[Entry, Any]]
 
 
 def _prepare_into(
-    directory: Path,
-    config: DataConfig,
-    decoders: Sequence[str],
-    prepare: Prepare,
-    clip: Clip,
+    directory: Path, config: DataConfig, prepare: Prepare, decoders: Sequence[str], clip: Clip
 ) -> str:
     """Prepare a clip in a worker process; one that gives no frame in time ends it."""
 
@@ -207,30 +168,23 @@ def _fill_crops(
 ) -> None:
     """Prepare clips; one whose process dies is tried once more, by the last decoder alone."""
     task = progress.add_task("preparing clips", total=len(clips))
-    reasons: dict[str, str] = {}
-    todo, prepared = list(clips), 0
-    for decoders in (DECODERS, DECODERS[-1:]):
-        work = partial(_prepare_into, store.directory, config, decoders, prepare)
-        dead = []
-        processes = min(config.workers or cores(), len(todo))
-        for clip, outcome in outcomes(work, todo, processes, "vfer.prepare") if todo else ():
-            if isinstance(outcome, Died):
-                said = f"with {' or '.join(decoders)}, the process that read it {outcome.reason}"
-                reasons[clip.name] = "; ".join(filter(None, [reasons.get(clip.name), said]))
-                dead.append(clip)
-            else:
-                prepared += 1
-                progress.advance(task)
-        todo = dead
-    if todo and not prepared and len(todo) > 1:
+    dead: list[tuple[Clip, str]] = []
+    work = partial(_prepare_into, store.directory, config, prepare)
+    ways = (DECODERS, DECODERS[-1:])
+    for clip, outcome in outcomes(work, clips, ways, config.workers or cores(), "vfer.prepare"):
+        if isinstance(outcome, Died):
+            dead.append((clip, outcome.reason))
+        else:
+            progress.advance(task)
+    if len(dead) == len(clips) > 1:
         raise RuntimeError(
-            f"every preparing process died, first over {todo[0].path}: {reasons[todo[0].name]}; "
+            f"every preparing process died, first over {dead[0][0].path}: {dead[0][1]}; "
             "with too little memory, fewer --data.workers help"
         )
-    for clip in todo:
+    for clip, said in dead:
         about = clip.path.stat()
         found = (sha256(clip.path), about.st_size, about.st_mtime_ns)
-        reason = f"{clip.path}: cannot be read ({reasons[clip.name]})"
+        reason = f"{clip.path}: cannot be read (the process that read it {said})"
         store.add(Entry(clip.name, "unreadable", reason, *found), None)
         progress.advance(task)
 
@@ -243,18 +197,27 @@ def open_store(corpus: Corpus, config: DataConfig) -> CropStore:
 
 
 def fill(
-    corpus: Corpus, config: DataConfig, console: Console, prepare: Prepare = prepare_clip
+    corpus: Corpus,
+    config: DataConfig,
+    console: Console,
+    share: tuple[int, int] = (0, 1),
+    prepare: Prepare = prepare_clip,
 ) -> CropStore:
     """Prepare every clip that has no entry in the corpus's crop store yet.
 
-    Each process of a launcher such as torchrun prepares its part of the clips and returns when
-    all are there.
+    Args:
+        corpus: The corpus.
+        config: How.
+        console: For the progress bar.
+        share: (k, n): of n processes that fill one store this is k, from 0; it prepares its share
+            of the clips and returns when all are there.
+        prepare: What is done to a clip.
 
     Raises:
         RuntimeError: If another process writes the store, or no preparing process lives.
     """
     store = open_store(corpus, config)
-    number, ranks = rank()
+    number, ranks = share
     key = flow_key(config.flow) if config.flow.cache else None
     mine = replace(corpus, clips=corpus.clips[number::ranks])
     if not _is_full(store, mine, key):
@@ -268,7 +231,7 @@ def fill(
             if key is not None:
                 _fill_flow(mine, store, config.flow, progress)
     if not _is_full(store, corpus, key):
-        console.print(f"rank {number} of {ranks}: waiting for the clips of the others")
+        console.print(f"process {number} of {ranks}: waiting for the clips of the others")
         while not _is_full(store, corpus, key):
             time.sleep(1)
     if number == 0:
@@ -319,22 +282,34 @@ def report(corpus: Corpus, store: CropStore, console: Console) -> None:
         if entry.frames < entry.promised:
             said = f"{entry.frames} frames, the file's header promises {entry.promised}"
             console.print(f"  doubtful: {entry.clip}: {said}", markup=False, highlight=False)
+    for names in content_duplicates({e.clip: e.source for e in entries if e.source}):
+        said = f"the same content as {', '.join(names[1:])}"
+        console.print(f"  doubtful: {names[0]}: {said}", markup=False, highlight=False)
     for path, reason in corpus.unexpected:
         console.print(f"  not read: {path}: {reason}", markup=False, highlight=False)
 
 
 def main(argv: Iterable[str] | None = None) -> int:
     """The command; returns its exit status."""
+    fits = True
 
     def command() -> None:
+        nonlocal fits
         config = parse("vfer.prepare", argv)
         console = Console(highlight=False)
+        if "check" in config.options:
+            fits = check(config.data, config.options, console)
+            return
         corpus = open_corpus(config.data, console)
-        store = fill(corpus, config.data, console)
-        if rank()[0] == 0:
+        share = launched()
+        store = fill(corpus, config.data, console, share)
+        if share[0] == 0:
             report(corpus, store, console)
+            if config.sheets is not None:
+                files = write_sheets(config.sheets, corpus, store, config.data.faces)
+                console.print(f"{len(files)} contact sheets in {config.sheets}")
 
-    return run_command(command, argv)
+    return run_command(command, argv) or int(not fits)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def write_sheets(
                 sheet.paste(Image.fromarray(np.array(crops[t])), (left, top))
                 for x in (left, left + WIDTH - 5):
                     pen.line((x, top + row, x + 4, top + row), "lime")
-                for x in eyes:
-                    pen.line((left + x, top, left + x, top + 4), "lime")
+                for eye in eyes:
+                    pen.line((left + eye, top, left + eye, top + 4), "lime")
         files.append(folder / f"{entry_id(subject)}.png")
         sheet.save(files[-1])
     return files

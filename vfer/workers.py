@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 from pebble import ProcessExpired, ProcessPool
 
+Way = TypeVar("Way")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -33,7 +34,7 @@ def cores() -> int:
     return os.cpu_count() or 1 if sys.platform == "darwin" else len(os.sched_getaffinity(0))
 
 
-def rank(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
+def launched(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
     """This process's number among those of its launcher, from 0, and how many they are.
 
     torchrun and ``srun`` are known; without a launcher it is 0 of 1.
@@ -66,19 +67,24 @@ def _start() -> None:
 
 
 def outcomes(
-    work: Callable[[Item], Result], items: Sequence[Item], processes: int, preload: str = "torch"
+    work: Callable[[Way, Item], Result],
+    items: Sequence[Item],
+    ways: Sequence[Way],
+    processes: int,
+    preload: str = "torch",
 ) -> Iterator[tuple[Item, Result | Died]]:
     """Do something to each item, in processes with one torch thread each.
 
     Args:
-        work: What to do; an exception that it raises is raised here.
-        items: To what. Both are sent to other processes.
+        work: What to do, in which way and to what; an exception that it raises is raised here.
+        items: To what; all arguments are sent to other processes.
+        ways: An item over which the process dies is tried again in the next of these.
         processes: How many, at least 1.
         preload: The module that the work needs, imported once for all of them where that is
             possible.
 
     Yields:
-        Each item with its result, or with why its process died; in the order in which they end.
+        Each item with its result, or with why its processes died; in the order in which they end.
     """
     # A server that has imported the module once forks workers in no time; a process with threads,
     # as this one may be, must not be forked itself.
@@ -86,17 +92,29 @@ def outcomes(
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
         context.set_forkserver_preload([preload])
-    pool = ProcessPool(processes, context=context, initializer=_start)
-    try:
-        pending: dict[Future[Result], Item] = {pool.schedule(work, (item,)): item for item in items}
-        for done in as_completed(pending):
-            try:
-                yield pending[done], done.result()
-            except ProcessExpired as error:
-                code = error.exitcode
-                said = "hung" if code == _TIMED_OUT else f"died (exit status {code})"
-                yield pending[done], Died(said)
-        pool.close()  # type: ignore[no-untyped-call]
-    finally:
-        pool.stop()  # type: ignore[no-untyped-call] # an interruption does not wait for what is under way
-        pool.join()
+    reasons: dict[int, list[str]] = {k: [] for k in range(len(items))}
+    for way in ways:
+        if not reasons:
+            return
+        pool = ProcessPool(min(processes, len(reasons)), context=context, initializer=_start)
+        try:
+            pending: dict[Future[Result], int] = {
+                pool.schedule(work, (way, items[k])): k for k in reasons
+            }
+            for done in as_completed(pending):
+                k = pending[done]
+                try:
+                    result = done.result()
+                except ProcessExpired as error:
+                    hung = error.exitcode == _TIMED_OUT
+                    said = "hung" if hung else f"died (exit status {error.exitcode})"
+                    reasons[k].append(f"{said} with {way}")
+                else:
+                    del reasons[k]
+                    yield items[k], result
+            pool.close()  # type: ignore[no-untyped-call]
+        finally:
+            pool.stop()  # type: ignore[no-untyped-call] # not waiting for what is under way
+            pool.join()
+    for k, why in reasons.items():
+        yield items[k], Died(", ".join(why))

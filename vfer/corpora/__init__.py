@@ -1,10 +1,15 @@
-"""What is on disk, as records: one module a corpus, each with a ``read(root) -> Corpus``."""
+"""What is on disk, as records: one module a corpus, each with ``FACTS`` and ``read``."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The paper's six classes; its "joy" is ``happiness`` here, in every corpus."""
+
+_JUNK = {"thumbs.db", ".ds_store", "desktop.ini"}
+_VIDEOS = {".avi", ".flv", ".mkv", ".mov", ".mp4", ".mpg", ".webm", ".wmv"}
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,9 @@ class Clip:
         subject: Who is seen, as a string; the unit that folds keep together.
         emotion: The class, one of the corpus's classes.
         excluded: Why the clip takes no part, or None where it does.
+        gender: ``female`` or ``male``, or None where the corpus does not say.
+        fold: The official fold, from 0, or None where there is none.
+        extra: Further columns of a manifest, as (column, value).
     """
 
     name: str
@@ -24,6 +32,9 @@ class Clip:
     subject: str
     emotion: str
     excluded: str | None = None
+    gender: str | None = None
+    fold: int | None = None
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,9 +46,111 @@ class Corpus:
         classes: The class names, in the order of every probability vector and confusion matrix.
         clips: Ordered by name.
         unexpected: Files that do not fit the layout, each with the reason.
+        missing: Clips that are annotated and not on disk, each with the reason.
     """
 
     name: str
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     unexpected: tuple[tuple[Path, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a corpus, whatever copy of it there is.
+
+    Attributes:
+        name: As in ``data.corpus``.
+        title: As in print.
+        paper: Who described it.
+        licence: On what terms it may be used.
+        obtain: Where it is to be had.
+        layout: A clip's path below the root, as an example.
+        per_class: Clips of each class in a whole copy, those left out for good not counted.
+        subjects: Subjects of a whole copy, likewise.
+        defaults: The classes taken where ``data.classes`` is null; empty for all.
+        broken: Names of clips known not to be usable, without folder and suffix.
+        paper_clips: Clips that Pan et al. 2019 count, or None where they do not use it.
+        paper_accuracy: Their accuracy, %, or None.
+    """
+
+    name: str
+    title: str
+    paper: str
+    licence: str
+    obtain: str
+    layout: str
+    per_class: Mapping[str, int] = field(default_factory=dict)
+    subjects: int | None = None
+    defaults: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    paper_clips: int | None = None
+    paper_accuracy: float | None = None
+
+    def nothing_at(self, root: Path) -> FileNotFoundError:
+        """The error of a root that holds nothing of the corpus: what is expected, and whence."""
+        return FileNotFoundError(
+            f"no clips of {self.title} at {root}: expected files like '{root}/{self.layout}'. "
+            f"Give the copy's folder with --data.root PATH; {self.obtain}"
+        )
+
+
+def squeeze(name: str) -> str:
+    """A name in lower case with single blanks, as names are compared."""
+    return " ".join(name.lower().split())
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder, sorted, without those that file managers leave behind."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name.lower() not in _JUNK
+        and not path.name.startswith("._")
+        and "__macosx" not in (part.lower() for part in path.relative_to(folder).parts)
+    )
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file's suffix is that of a video."""
+    return path.suffix.lower() in _VIDEOS
+
+
+def name_below(path: Path, folder: Path) -> str:
+    """A clip's name: its path below a folder, without suffix."""
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def below(folder: Path, pattern: re.Pattern[str]) -> Path | None:
+    """``folder`` or the nearest folder in it, two levels down at most, with such a sub-folder.
+
+    Archives unpack into extra folders.
+    """
+    level = [folder]
+    for _ in range(3):
+        inside = [sorted(p for p in f.iterdir() if p.is_dir()) for f in level if f.is_dir()]
+        for parent, children in zip([f for f in level if f.is_dir()], inside, strict=True):
+            if any(pattern.fullmatch(squeeze(child.name)) for child in children):
+                return parent
+        level = [child for children in inside for child in children]
+    return None
+
+
+def whole(
+    facts: Facts,
+    clips: list[Clip],
+    unexpected: list[tuple[Path, str]],
+    missing: tuple[tuple[str, str], ...] = (),
+) -> Corpus:
+    """The corpus of these clips, ordered by name."""
+    return Corpus(
+        facts.name,
+        tuple(facts.per_class),
+        tuple(sorted(clips, key=lambda clip: clip.name)),
+        tuple(unexpected),
+        missing,
+    )

@@ -1,51 +1,56 @@
 """eNTERFACE'05 (Martin et al. 2006): 43 subjects × 6 emotions × 5 sentences, acted, in AVI.
 
-The authors give it to researchers on a signed agreement; ``OBTAIN`` says where.
-Layout: ``subject 1/anger/sentence 1/s1_an_1.avi``. Subject, emotion and sentence are those of the
-folders: file names lie (all thirty of subject 11 are named ``s12_*``).
+Subject, emotion and sentence are those of the folders: file names lie (all thirty of subject 11
+are named ``s12_*``).
 """
 
 import re
 from pathlib import Path
 
-from vfer.corpora import EMOTIONS, Clip, Corpus
+from vfer.corpora import (
+    EMOTIONS,
+    Clip,
+    Corpus,
+    Facts,
+    below,
+    files_below,
+    is_video,
+    name_below,
+    squeeze,
+    whole,
+)
 
-NAME = "enterface05"
 OBTAIN = (
     "the corpus is free for research from its authors, on a signed agreement: "
     "http://www.enterface.net/enterface05/ (Martin et al. 2006)"
 )
+FACTS = Facts(
+    name="enterface05",
+    title="eNTERFACE'05",
+    paper="Martin et al. 2006, The eNTERFACE'05 audio-visual emotion database",
+    licence="research, on a signed agreement",
+    obtain=OBTAIN,
+    layout="subject 1/anger/sentence 1/s1_an_1.avi",
+    per_class=dict.fromkeys(EMOTIONS, 215) | {"happiness": 212},
+    subjects=43,
+    paper_clips=1290,
+    paper_accuracy=43.72,
+)
 NOT_SEGMENTED = "not segmented: the sentences of this emotion are one file"
-_SUBJECT = re.compile(r"subject\s*(\d+)", re.IGNORECASE)
-_SENTENCE = re.compile(r"sentence\s*(\d+)", re.IGNORECASE)
-_JUNK = {"thumbs.db", ".ds_store", "desktop.ini"}
-
-
-def _is_junk(path: Path) -> bool:
-    return path.name.lower() in _JUNK or path.name.startswith("._")
-
-
-def _squeeze(name: str) -> str:
-    return " ".join(name.lower().split())
+_SUBJECT = re.compile(r"subject\s*(\d+)")
+_SENTENCE = re.compile(r"sentence\s*(\d+)")
 
 
 def find_root(root: Path) -> Path:
-    """The folder that holds the ``subject N`` folders: ``root``, or one of its sub-folders.
-
-    The archive may unpack into an extra folder.
+    """The folder that holds the ``subject N`` folders: ``root``, or one in it.
 
     Raises:
         FileNotFoundError: Saying what is expected where and how the corpus is obtained.
     """
-    candidates = [root, *sorted(p for p in root.iterdir() if p.is_dir())] if root.is_dir() else []
-    for folder in candidates:
-        if any(_SUBJECT.fullmatch(p.name) and p.is_dir() for p in folder.iterdir()):
-            return folder
-    raise FileNotFoundError(
-        f"no eNTERFACE'05 at {root}: expected folders like "
-        f"'{root}/subject 1/anger/sentence 1/s1_an_1.avi'. Give the copy's folder with "
-        f"--data.root PATH; {OBTAIN}"
-    )
+    folder = below(root, _SUBJECT)
+    if folder is None:
+        raise FACTS.nothing_at(root)
+    return folder
 
 
 def read(root: Path) -> Corpus:
@@ -66,17 +71,18 @@ def read(root: Path) -> Corpus:
     folder = find_root(root)
     clips: list[Clip] = []
     unexpected: list[tuple[Path, str]] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not _is_junk(p)):
-        parts = [_squeeze(part) for part in path.relative_to(folder).parts]
+    for path in files_below(folder):
+        parts = [squeeze(part) for part in path.relative_to(folder).parts]
         subject = _SUBJECT.fullmatch(parts[0])
-        video = path.suffix.lower() == ".avi"
-        if subject is None or not video:
-            if video and parts[0] != "__macosx":
+        if subject is None:
+            if is_video(path):
                 unexpected.append((path, "not in a folder 'subject N'"))
-            elif subject is not None and path.suffix.lower() != ".npz":  # .npz: rendered truth
+            continue
+        if path.suffix.lower() != ".avi":
+            if path.suffix.lower() != ".npz":  # the truth beside a rendered clip
                 unexpected.append((path, "not an AVI file"))
             continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = name_below(path, folder)
         if len(parts) not in (3, 4) or parts[1] not in EMOTIONS:
             unexpected.append((path, "not in a folder 'subject N/<emotion>/sentence N'"))
         elif len(parts) == 3:
@@ -86,7 +92,5 @@ def read(root: Path) -> Corpus:
         else:
             unexpected.append((path, "not in a folder 'sentence N'"))
     if not any(clip.excluded is None for clip in clips):
-        raise FileNotFoundError(
-            f"no clips below {folder}: expected files like 'subject 1/anger/sentence 1/s1_an_1.avi'"
-        )
-    return Corpus(NAME, EMOTIONS, tuple(sorted(clips, key=lambda c: c.name)), tuple(unexpected))
+        raise FACTS.nothing_at(root)
+    return whole(FACTS, clips, unexpected)

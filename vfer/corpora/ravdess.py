@@ -1,0 +1,83 @@
+"""RAVDESS (Livingstone and Russo 2018): 24 actors, 8 classes, speech or song, in MP4.
+
+Names are ``modality-channel-emotion-intensity-statement-repetition-actor``. Modalities 01
+(audio-video) and 02 (video only) hold the same takes, so one of the two is read for each.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from vfer.corpora import Clip, Corpus, Facts, files_below, is_video, name_below, whole
+
+Channel = Literal["speech", "song"]
+_EMOTIONS = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+FACTS = Facts(
+    name="ravdess",
+    title="RAVDESS",
+    paper="Livingstone and Russo 2018, The Ryerson Audio-Visual Database of Emotional Speech "
+    "and Song",
+    licence="CC BY-NC-SA 4.0",
+    obtain="the corpus is open for non-commercial use on Zenodo: https://zenodo.org/record/1188976",
+    layout="Actor_01/02-01-06-01-02-01-01.mp4",
+    per_class=dict.fromkeys(sorted(_EMOTIONS), 192) | {"neutral": 96},
+    subjects=24,
+)
+SONG = replace(
+    FACTS,
+    per_class={
+        name: 92 if name == "neutral" else 184
+        for name in FACTS.per_class
+        if name not in ("disgust", "surprise")
+    },
+    subjects=23,  # actor 18 does not sing
+)
+_NAME = re.compile(r"(0[12])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)\.mp4", re.IGNORECASE)
+
+
+def read(root: Path, channel: Channel = "speech") -> Corpus:
+    """Read a copy of RAVDESS; song has six classes, no disgust and no surprise.
+
+    Args:
+        root: The folder of the copy; archives may have unpacked into folders of their own.
+        channel: ``speech`` or ``song``; the takes of the other are not read and not listed.
+
+    Returns:
+        The corpus: of each take the video-only file, or the audio-video one where only it is there.
+
+    Raises:
+        FileNotFoundError: If no take of the channel is there.
+    """
+    takes: dict[tuple[str, ...], Path] = {}
+    unexpected: list[tuple[Path, str]] = []
+    for path in files_below(root):
+        found = _NAME.fullmatch(path.name)
+        if found is None or not 1 <= int(found[7]) <= 24:
+            if is_video(path):
+                unexpected.append((path, "not named as a video of RAVDESS"))
+            continue
+        if path.parent.name.lower().startswith("actor_") and path.parent.name[-2:] != found[7]:
+            unexpected.append((path, f"of actor {found[7]}, in the folder {path.parent.name}"))
+            continue
+        if (found[2] == "01") != (channel == "speech"):
+            continue
+        take = found.groups()[1:]
+        other = takes.get(take)
+        if other is not None and other.name[:2] == found[1]:
+            unexpected.append((path, f"the take is there already: {other}"))
+        elif other is None or found[1] == "02":
+            takes[take] = path
+    if not takes:
+        raise FACTS.nothing_at(root)
+    clips = [
+        Clip(
+            name_below(path, root),
+            path,
+            take[5],
+            _EMOTIONS[int(take[1]) - 1],
+            gender="male" if int(take[5]) % 2 else "female",
+        )
+        for take, path in takes.items()
+    ]
+    return whole(FACTS if channel == "speech" else SONG, clips, unexpected)
