@@ -300,6 +300,24 @@ def test_the_face_with_the_greatest_sum_of_areas_is_followed():
     assert [d.box[0] for d in follow(found)] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(("rule", "x"), [("largest", 300), ("longest", 0), ("central", 150)])
+def test_whom_to_follow_is_the_configs_choice(rule, x):
+    large = [seen(t, 300, 200) for t in range(3)]
+    lasting = [seen(t, 0, 60) for t in range(6)]
+    central = [seen(t, 150, 100) for t in range(5)]
+    found = sorted(large + lasting + central, key=lambda d: d.frame)
+    assert {d.box[0] for d in follow(found, rule, width=400, height=100)} == {x}
+
+
+def test_two_faces_whose_sizes_cross_keep_their_tracks():
+    """One comes nearer and the other goes away: each run stays with its place."""
+    near = [seen(t, 0, 60 + 10 * t) for t in range(8)]
+    away = [seen(t, 300, 130 - 10 * t) for t in range(8)]
+    found = sorted(near + away, key=lambda d: d.frame)
+    assert len({d.box[0] for d in follow(found)}) == 1
+    assert [d.frame for d in follow(found)] == list(range(8))
+
+
 @pytest.mark.parametrize("order", ["left first", "right first"])
 def test_two_people_cheek_by_cheek_are_never_mixed(order):
     """The second person comes into view in frame 1; their boxes overlap by a third."""

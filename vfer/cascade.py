@@ -43,8 +43,8 @@ class Faces(NamedTuple):
 
 @lru_cache(maxsize=6)
 def _network(name: str, device: torch.device) -> nn.Module:
-    network: nn.Module = _NETWORKS[name]()
-    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    network: nn.Module = _NETWORKS[name]().eval().requires_grad_(False)
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def _run(name: str, images: Tensor) -> tuple[Tensor, ...]:

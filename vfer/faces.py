@@ -50,7 +50,7 @@ class FaceConfig:
         detect_every: Detection runs on every so many frames and on the last, eyes are
             interpolated between; at least 1.
         min_face: Smallest face looked for at first, as a fraction of the frame's shorter side, in
-            0…1. MTCNN looks again, down to 20 px, where it finds none.
+            0…1. MTCNN looks again, down to 20 px, where it finds none at all.
         min_detected: A clip with a face in a smaller fraction of its sampled frames is marked
             ``no_face``, 0…1.
         max_gap: Longest run of frames without a detection whose eyes are interpolated, or at the
@@ -125,8 +125,9 @@ def detect(
 ) -> list[Detection]:
     """All faces in some frames of one clip.
 
-    Where MTCNN finds no face of ``config.min_face`` or more, it looks again for smaller ones: in
-    every such frame if others of the batch hold a face, else first in one of them.
+    Where MTCNN finds no face of ``config.min_face`` or more, it looks again: for smaller ones in
+    the batch's first frame if no frame holds a face, and for ones of half the size of those found
+    in the others.
 
     Args:
         indices: The frames' places in the clip.
@@ -142,13 +143,13 @@ def detect(
     else:
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(config.device)
         found = _cascade(images, smallest)
-        empty = [i for i, faces in enumerate(found) if not faces]
-        if 0 < len(empty) == len(found):
+        if not any(found):
             found[0] = _cascade(images[:1], cascade.SMALLEST)[0]
-            empty = empty[1:] if found[0] else []
-        if empty:
-            again = _cascade(images[empty], cascade.SMALLEST)
-            for i, faces in zip(empty, again, strict=True):
+        empty = [i for i, faces in enumerate(found) if not faces]
+        sides = [box[2] - box[0] for faces in found for box, *_ in faces]
+        half = max(cascade.SMALLEST, min(sides, default=np.inf) / 2)
+        if empty and half < smallest:
+            for i, faces in zip(empty, _cascade(images[empty], half), strict=True):
                 found[i] = faces
     return [
         Detection(index, *face)
@@ -220,15 +221,30 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
             f"{ends.max()} together and more than {config.max_gap} (faces.max_gap); "
             f"a face in {len(face)} of {sampled} sampled frames"
         )
-    found = np.stack([d.eyes for d in face]).reshape(len(face), 4)
-    every = np.arange(frames)
-    eyes = np.stack([np.interp(every, at, found[:, i]) for i in range(4)], axis=1)
-    if config.stabilise == "smooth":
-        eyes = gaussian_filter1d(eyes, config.smooth_sigma, axis=0, mode="nearest")
-    elif config.stabilise == "clip":
-        eyes = np.broadcast_to(np.median(found, axis=0), eyes.shape)
+    eyes = stabilised(at, np.stack([d.eyes for d in face]), frames, config)
     confidence = float(np.mean([d.probability for d in face]))
-    return Track(eyes.reshape(-1, 2, 2), sampled, len(face), confidence)
+    return Track(eyes, sampled, len(face), confidence)
+
+
+def stabilised(at: Sequence[int], eyes: Eyes, frames: int, config: FaceConfig) -> Eyes:
+    """The eyes of every frame, as ``config.stabilise`` says, from those of some frames.
+
+    Args:
+        at: The frames in which the eyes are known, ascending, N ≥ 1.
+        eyes: These eyes, ``(N, 2, 2)`` px.
+        frames: How many frames there are, T.
+        config: See ``FaceConfig``.
+
+    Returns:
+        ``(T, 2, 2)`` px: interpolated between, at the ends repeated, and stabilised.
+    """
+    if config.stabilise == "clip":
+        return np.broadcast_to(np.median(eyes, axis=0), (frames, 2, 2))
+    known = eyes.reshape(-1, 4)
+    track = np.stack([np.interp(np.arange(frames), at, known[:, i]) for i in range(4)], axis=1)
+    if config.stabilise == "smooth":
+        track = gaussian_filter1d(track, config.smooth_sigma, axis=0, mode="nearest")
+    return track.reshape(-1, 2, 2)
 
 
 @lru_cache(maxsize=8)
