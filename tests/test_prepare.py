@@ -224,7 +224,7 @@ def test_a_clip_with_less_than_half_of_its_promised_frames_is_unreadable(corpus,
     entry, crops = prepare_clip(corpus.clips[0], FaceConfig())
     assert crops is None
     assert entry.status == "unreadable"
-    assert "10 frames could be read, its header promises 21" in entry.reason
+    assert "10 frames, the header promises 21" in entry.reason
     monkeypatch.setattr("vfer.prepare.probe", lambda path: (25.0, 20))
     assert prepare_clip(corpus.clips[0], FaceConfig())[0].status == "ok"
 
@@ -233,7 +233,7 @@ def test_a_clip_that_is_gone_is_unreadable_with_the_reason(tmp_path):
     entry, crops = prepare_clip(bare_clip(tmp_path / "gone.avi"), FaceConfig())
     assert crops is None
     assert entry.status == "unreadable"
-    assert "gone.avi: cannot be opened (No such file" in entry.reason
+    assert "gone.avi: cannot be read (No such file" in entry.reason
 
 
 def test_the_processes_of_a_launcher_share_the_clips_and_make_the_same_store(

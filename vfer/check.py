@@ -104,18 +104,18 @@ def look(path: Path) -> tuple[str, str] | None:
 
 def _decoded(seconds: float, decoders: Sequence[str], clip: Clip) -> tuple[str, str] | None:
     """What is wrong with a video by its frames; runs in a worker process."""
-    reasons = []
+    reasons: list[str] = []
     for decoder in decoders:
         try:
             frames = sum(len(run) for run in impatient(decode(clip.path, decoder), seconds))
         except VideoError as error:
-            reasons.append(str(error))
+            reasons += error.reasons
             continue
         promised = probe(clip.path)[1]
         if frames < promised:
             return "doubtful", f"{frames} frames, the file's header promises {promised}"
         return None
-    return "unreadable", "; ".join(reasons)
+    return "unreadable", str(VideoError(clip.path, *reasons))
 
 
 def decode_all(
@@ -131,7 +131,7 @@ def decode_all(
     ways = (DECODERS, DECODERS[-1:])
     with bar(console) as progress:
         task = progress.add_task("decoding clips", total=len(clips))
-        for clip, said in outcomes(work, clips, ways, config.workers or cores(), "vfer.check"):
+        for clip, said in outcomes(work, clips, ways, config.workers or cores()):
             if isinstance(said, Died):
                 wrong[clip.name] = ("unreadable", f"the process that read it {said.reason}")
             elif said is not None:

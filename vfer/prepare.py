@@ -83,16 +83,18 @@ def prepare_clip(
         entry = replace(entry, size=about.st_size, modified=about.st_mtime_ns)
         entry = replace(entry, source=sha256(clip.path))
     except OSError as error:
-        return replace(entry, reason=f"{clip.path}: cannot be opened ({error.strerror})"), None
+        return replace(entry, reason=str(VideoError(clip.path, str(error.strerror)))), None
     fps, promised = probe(clip.path)
     entry = replace(entry, fps=fps, promised=promised)
-    reasons = []
+    reasons: list[str] = []
     for decoder in decoders:
         try:
             return _prepare(clip.path, replace(entry, decoder=decoder), config, decode)
-        except (VideoError, MemoryError) as error:
-            reasons.append(str(error) or "does not fit into memory")
-    return replace(entry, reason="; ".join(reasons)), None
+        except VideoError as error:
+            reasons += error.reasons
+        except MemoryError:
+            reasons.append(f"{decoder}: does not fit into memory")
+    return replace(entry, reason=str(VideoError(clip.path, *reasons))), None
 
 
 def _prepare(
@@ -120,7 +122,7 @@ def _prepare(
         reason = str(error)
     if frames < MIN_PROMISED * entry.promised:
         raise VideoError(
-            f"{path}: {frames} frames could be read, its header promises {entry.promised}"
+            path, f"{entry.decoder}: {frames} frames, the header promises {entry.promised}"
         )
     entry = replace(entry, frames=frames)
     if face is None:
@@ -171,7 +173,7 @@ def _fill_crops(
     dead: list[tuple[Clip, str]] = []
     work = partial(_prepare_into, store.directory, config, prepare)
     ways = (DECODERS, DECODERS[-1:])
-    for clip, outcome in outcomes(work, clips, ways, config.workers or cores(), "vfer.prepare"):
+    for clip, outcome in outcomes(work, clips, ways, config.workers or cores()):
         if isinstance(outcome, Died):
             dead.append((clip, outcome.reason))
         else:
@@ -184,8 +186,8 @@ def _fill_crops(
     for clip, said in dead:
         about = clip.path.stat()
         found = (sha256(clip.path), about.st_size, about.st_mtime_ns)
-        reason = f"{clip.path}: cannot be read (the process that read it {said})"
-        store.add(Entry(clip.name, "unreadable", reason, *found), None)
+        error = VideoError(clip.path, f"the process that read it {said}")
+        store.add(Entry(clip.name, "unreadable", str(error), *found), None)
         progress.advance(task)
 
 

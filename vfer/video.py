@@ -1,6 +1,6 @@
 """From a video file to its frames: decord, or PyAV where decord cannot."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,19 @@ Run = NDArray[np.uint8]
 
 
 class VideoError(ValueError):
-    """A video that cannot be read; the message names the file."""
+    """A video that cannot be read; the message names the file.
+
+    Args:
+        path: The file.
+        reasons: Why, one for each attempt.
+    """
+
+    def __init__(self, path: Path, *reasons: str) -> None:
+        super().__init__(path, *reasons)
+        self.path, self.reasons = path, reasons
+
+    def __str__(self) -> str:
+        return f"{self.path}: cannot be read ({'; '.join(self.reasons)})"
 
 
 @dataclass(frozen=True)
@@ -82,25 +94,7 @@ DECODERS = tuple(_BY)
 
 def _check_file(path: Path) -> None:
     if not path.is_file():
-        raise VideoError(f"{path}: no such file")
-
-
-def _cannot(path: Path, reasons: Sequence[str]) -> VideoError:
-    return VideoError(f"{path}: cannot be read ({'; '.join(reasons)})")
-
-
-def _decode(path: Path, decoder: str, chunk: int) -> Iterator[Run]:
-    """The runs of one decoder; what it raises is a ``VideoError`` that says only why."""
-    some = False
-    try:
-        for run in _BY[decoder](path, chunk):
-            some = True
-            yield run
-    except _ERRORS as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise VideoError(f"{decoder}: {lines[0]}") from error
-    if not some:
-        raise VideoError(f"{decoder}: no frames")
+        raise VideoError(path, "no such file")
 
 
 def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Run]:
@@ -119,10 +113,16 @@ def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Run]:
     """
     path = Path(path)
     _check_file(path)
+    some = False
     try:
-        yield from _decode(path, decoder, chunk)
-    except VideoError as error:
-        raise _cannot(path, [str(error)]) from error
+        for run in _BY[decoder](path, chunk):
+            some = True
+            yield run
+    except _ERRORS as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise VideoError(path, f"{decoder}: {lines[0]}") from error
+    if not some:
+        raise VideoError(path, f"{decoder}: no frames")
 
 
 def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Run]:
@@ -145,11 +145,12 @@ def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Run]:
         raise ValueError(f"chunk is {chunk}; it must be at least 1")
     path = Path(path)
     _check_file(path)
-    done, reasons = 0, []
+    done = 0
+    reasons: list[str] = []
     for decoder in DECODERS:
         seen = 0
         try:
-            for run in _decode(path, decoder, chunk):
+            for run in decode(path, decoder, chunk):
                 fresh = run[max(done - seen, 0) :]  # what an earlier decoder has not yielded
                 seen += len(run)
                 if len(fresh):
@@ -157,8 +158,8 @@ def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Run]:
                     yield fresh
             return
         except VideoError as error:
-            reasons.append(str(error))
-    raise _cannot(path, reasons)
+            reasons += error.reasons
+    raise VideoError(path, *reasons)
 
 
 def read_video(path: str | Path) -> Video:
@@ -169,16 +170,16 @@ def read_video(path: str | Path) -> Video:
     """
     path = Path(path)
     _check_file(path)
-    reasons = []
+    reasons: list[str] = []
     for decoder in DECODERS:
         try:
-            frames = np.concatenate(list(_decode(path, decoder, 64)))
+            frames = np.concatenate(list(decode(path, decoder)))
         except VideoError as error:
-            reasons.append(str(error))
+            reasons += error.reasons
         else:
             fps, promised = probe(path)
             return Video(frames, fps, decoder, promised)
-    raise _cannot(path, reasons)
+    raise VideoError(path, *reasons)
 
 
 def read_frames(path: str | Path) -> tuple[NDArray[np.uint8], float]:

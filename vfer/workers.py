@@ -19,6 +19,7 @@ Way = TypeVar("Way")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_SLOW = ["vfer.check", "vfer.faces", "vfer.transforms"]  # to import
 _TIMED_OUT = 1  # the exit status of ``faulthandler``; a crash has a signal's, below 0
 
 
@@ -71,7 +72,6 @@ def outcomes(
     items: Sequence[Item],
     ways: Sequence[Way],
     processes: int,
-    preload: str = "torch",
 ) -> Iterator[tuple[Item, Result | Died]]:
     """Do something to each item, in processes with one torch thread each.
 
@@ -80,18 +80,16 @@ def outcomes(
         items: To what; all arguments are sent to other processes.
         ways: An item over which the process dies is tried again in the next of these.
         processes: How many, at least 1.
-        preload: The module that the work needs, imported once for all of them where that is
-            possible.
 
     Yields:
         Each item with its result, or with why its processes died; in the order in which they end.
     """
-    # A server that has imported the module once forks workers in no time; a process with threads,
+    # A server that has imported what takes long forks workers in no time; a process with threads,
     # as this one may be, must not be forked itself.
     forks = sys.platform == "linux"
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
-        context.set_forkserver_preload([preload])
+        context.set_forkserver_preload(_SLOW)
     reasons: dict[int, list[str]] = {k: [] for k in range(len(items))}
     for way in ways:
         if not reasons:
