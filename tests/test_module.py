@@ -15,7 +15,9 @@ SIZE = 64
 
 def network(stage, dropout=0.0):
     torch.manual_seed(0)
-    streams = {name: AlexNetStream(1 / 16, dropout=dropout) for name in ("spatial", "temporal")}
+    streams = {
+        name: AlexNetStream(width=1 / 16, dropout=dropout) for name in ("spatial", "temporal")
+    }
     if stage == "vlan":
         return SegmentNetwork(streams, 2, 3)
     return FrameNetwork(streams[stage], 3)

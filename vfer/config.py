@@ -7,7 +7,7 @@ from typing import Literal
 from vfer.corpora.facs import FacsConfig
 from vfer.corpora.ravdess import Channel
 from vfer.faces import FaceConfig
-from vfer.networks.alexnet import MIN_SIZE, InsertAfter
+from vfer.networks.alexnet import MIN_SIZE, InsertAfter, Variant
 from vfer.networks.vlan import Pool
 from vfer.segments import check_length
 from vfer.transforms import FlowConfig
@@ -96,17 +96,20 @@ class ModelConfig:
     """The networks.
 
     Attributes:
-        variant: ``torchvision``: the single-column AlexNet of torchvision.
+        variant: ``torchvision``, its single-column AlexNet, or ``caffe``, the two-group network of
+            Caffe and MatConvNet.
         width: Factor on all channel and feature counts; 1 is the paper's.
         input_size: Side of the network's input, pixels, at least 63; the paper's is 227.
-        insert_after: The layer whose features EmotionalVlan aggregates, ``fc7`` or ``fc6``.
+        insert_after: The layer whose features EmotionalVlan aggregates, ``fc7``; ``fc6``,
+            without fc7; or ``fc7_only``, without fc6.
         pool: ``sum`` (Eq. 1), ``frame`` or ``stream``: what EmotionalVlan keeps apart.
         vlan_start: Where EmotionalVlan's aₖ start; 0 adds features up, −ln(2(L−1)) averages them.
-        dropout: Probability before fc6 and fc7, 0 ≤ p < 1.
-        weights: ``imagenet``, the path of an AlexNet state dict, or null for random weights.
+        dropout: Probability before fc6 and fc7 (``caffe``: after their ReLUs), 0 ≤ p < 1.
+        weights: ``imagenet`` (of ``torchvision``), the path of an AlexNet state dict (of ``caffe``:
+            of MatConvNet's ``imagenet-caffe-alex.mat``), or null for random weights.
     """
 
-    variant: Literal["torchvision"] = "torchvision"
+    variant: Variant = "torchvision"
     width: float = 1.0
     input_size: int = 227
     insert_after: InsertAfter = "fc7"

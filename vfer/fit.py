@@ -31,7 +31,7 @@ from vfer.datamodule import STAGES
 from vfer.experiment import Fold, Run, held_out, split
 from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.folds import Groups, explicit, losgo, official
-from vfer.networks.alexnet import AlexNetStream, load_weights
+from vfer.networks import AlexNetStream, load_weights
 from vfer.prepare import fill, lock, report
 from vfer.processes import first, launch, rank, world
 from vfer.scoring import tally
@@ -328,9 +328,10 @@ def open_run(config: Config, console: Console) -> Run:
     """Check everything that can be checked before the work, then prepare what is missing."""
     check_root(config.data)
     source = config.model.weights
-    weights = None if source is None else load_weights(source)
+    weights = None if source is None else load_weights(source, config.model.variant)
     if weights is not None:  # built once and thrown away: weights that do not fit are refused now
-        AlexNetStream(config.model.width, config.model.insert_after, weights=weights)
+        model = config.model
+        AlexNetStream(model.variant, model.width, model.insert_after, weights=weights)
     local = source is not None and Path(source).is_file()
     weights_key = sha256(Path(str(source))) if local else source or ""
     corpus = first(lambda: open_corpus(config.data, console))

@@ -77,7 +77,13 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if stage != "vlan":
-            stream = AlexNetStream(model.width, model.insert_after, model.dropout, run.weights)
+            stream = AlexNetStream(
+                variant=model.variant,
+                width=model.width,
+                insert_after=model.insert_after,
+                dropout=model.dropout,
+                weights=run.weights,
+            )
             return FrameNetwork(stream, classes)
         streams = {}
         for name in STREAMS:
