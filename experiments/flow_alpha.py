@@ -58,7 +58,7 @@ def main() -> None:
         for axes, alpha in zip(row, ALPHAS, strict=True):
             config = FlowConfig(alpha=alpha, levels=levels)
             flow = pair_flow(torch.from_numpy(crops[None, pair : pair + 2]), config)[0]
-            axes.imshow(flow_to_rgb(flow, LIMIT)[0].permute(1, 2, 0))
+            axes.imshow(flow_to_rgb(flow, LIMIT)[0].permute(1, 2, 0).numpy())
             axes.set_title(f"α = {alpha:g}" + ("" if levels is None else ", 1 level"), fontsize=8)
     figure.savefig(args.output, dpi=100)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from vfer.corpora.enterface import read
 from vfer.corpora.facs import FacsConfig, draw_clip, load_truth
-from vfer.faces import Detection, FaceConfig, NoFaceError, align, detect, follow, track
+from vfer.faces import FaceConfig, NoFaceError, align, detect, track
+from vfer.follow import Detection, follow
 from vfer.video import read_frames
 
 LEFT, RIGHT = (27.0, 49.5), (82.0, 49.5)  # where the eyes belong in a crop: x, y
@@ -331,6 +332,8 @@ def test_a_face_that_leaps_begins_a_new_run():
         ("eye_row", -0.1),
         ("eye_row", 1.1),
         ("stabilise", "median"),
+        ("detector", "retinaface"),
+        ("follow", "prettiest"),
     ],
 )
 def test_bad_settings_are_refused_by_name(name, value):

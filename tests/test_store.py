@@ -191,8 +191,12 @@ def test_a_clip_of_one_frame_has_flow_of_no_pairs(tmp_path):
 
 
 OTHER_SETTINGS = {
+    "detector": "viola_jones",
+    "device": "cuda",
+    "follow": "central",
+    "max_gap": 30,
     "detect_every": 5,
-    "min_face": 0.2,
+    "min_face": 0.3,
     "min_detected": 0.4,
     "stabilise": "clip",
     "smooth_sigma": 3.0,
@@ -202,7 +206,8 @@ OTHER_SETTINGS = {
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(FaceConfig)])
-def test_every_face_setting_is_in_the_stores_key(name):
+def test_every_face_setting_is_in_the_stores_key(name, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert store_key(replace(FaceConfig(), **{name: OTHER_SETTINGS[name]})) != store_key(
         FaceConfig()
     )

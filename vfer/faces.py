@@ -1,4 +1,4 @@
-"""From frames to aligned face crops: MTCNN, one eye track a clip, one warp a frame.
+"""From frames to aligned face crops: one eye track a clip, one warp a frame.
 
 Section 3.2 of the paper: the crop is normalised by the eye distance d, about 2d wide and 3d high,
 150×110 pixels. Here d = 55 px, so the crop is 2d wide; the eye row is at a third of its height.
@@ -7,15 +7,17 @@ Section 3.2 of the paper: the crop is normalised by the eye distance d, about 2d
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
 import torch
-from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch.nn import functional as F
+
+from vfer import cascade, viola_jones
+from vfer.follow import Detection, Face, Follow, follow
 
 HEIGHT, WIDTH = 150, 110
 """The crop, in pixels."""
@@ -32,6 +34,7 @@ class NoFaceError(ValueError):
     """A clip in which no face can be followed; the message says what was found."""
 
 
+Detector = Literal["mtcnn", "viola_jones"]
 Stabilise = Literal["clip", "smooth", "frame"]
 
 
@@ -40,9 +43,14 @@ class FaceConfig:
     """How faces are found and aligned. Every value changes pixels of the crops.
 
     Attributes:
+        detector: ``mtcnn``, or ``viola_jones`` as in the paper, which needs the extra ``opencv``.
+        device: Where MTCNN runs, ``cpu`` or ``cuda``; the two differ in the last bits.
+        follow: Which of several people: the ``largest`` and most lasting, the one seen ``longest``,
+            or the most ``central``; see ``vfer.follow.follow``.
         detect_every: Detection runs on every so many frames and on the last, eyes are
             interpolated between; at least 1.
-        min_face: Smallest face looked for, as a fraction of the frame's shorter side, in 0…1.
+        min_face: Smallest face looked for at first, as a fraction of the frame's shorter side, in
+            0…1. MTCNN looks again, down to 20 px, where it finds none.
         min_detected: A clip with a face in a smaller fraction of its sampled frames is marked
             ``no_face``, 0…1.
         max_gap: Longest run of frames without a detection whose eyes are interpolated, or at the
@@ -55,8 +63,11 @@ class FaceConfig:
         eye_row: Height of the eyes in the crop, as a fraction from the top.
     """
 
+    detector: Detector = "mtcnn"
+    device: Literal["cpu", "cuda"] = "cpu"
+    follow: Follow = "largest"
     detect_every: int = 4
-    min_face: float = 0.15
+    min_face: float = 0.2
     min_detected: float = 0.5
     max_gap: int = 25
     stabilise: Stabilise = "smooth"
@@ -66,9 +77,18 @@ class FaceConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
-        if self.stabilise not in get_args(Stabilise):
-            legal = ", ".join(get_args(Stabilise))
-            raise ValueError(f"faces.stabilise is {self.stabilise}; it must be one of {legal}")
+        for name, choice in (
+            ("detector", Detector),
+            ("follow", Follow),
+            ("stabilise", Stabilise),
+        ):
+            value, legal = getattr(self, name), get_args(choice)
+            if value not in legal:
+                raise ValueError(f"faces.{name} is {value}; it must be one of {', '.join(legal)}")
+        if self.detector == "viola_jones":
+            viola_jones.check()
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("faces.device is cuda and there is none here; set it to cpu")
         for name, low, high in (
             ("detect_every", 1, 1000),
             ("min_face", 0.01, 1),
@@ -100,76 +120,51 @@ class Track:
     confidence: float
 
 
-@dataclass(frozen=True)
-class Detection:
-    """One face in one frame: box ``(x0, y0, x1, y1)`` px, eyes ``(2, 2)`` px, probability."""
-
-    frame: int
-    box: NDArray[np.float64]
-    eyes: NDArray[np.float64]
-    probability: float
-
-
-@lru_cache(maxsize=4)
-def _detector(min_face_size: int, device: str) -> MTCNN:
-    return MTCNN(min_face_size=min_face_size, keep_all=True, device=device)
-
-
 def detect(
-    indices: Sequence[int], frames: NDArray[np.uint8], config: FaceConfig, device: str = "cpu"
+    indices: Sequence[int], frames: NDArray[np.uint8], config: FaceConfig
 ) -> list[Detection]:
     """All faces in some frames of one clip.
+
+    Where MTCNN finds no face of ``config.min_face`` or more, it looks again for smaller ones: in
+    every such frame if others of the batch hold a face, else first in one of them.
 
     Args:
         indices: The frames' places in the clip.
         frames: ``(T, H, W, 3)`` uint8 RGB.
         config: See ``FaceConfig``.
-        device: Where the detector runs.
 
     Returns:
         Detections in the order of frames.
     """
-    if min(frames.shape[1:3]) < 20:  # less than the smallest face MTCNN knows
-        return []
-    mtcnn = _detector(max(20, round(config.min_face * min(frames.shape[1:3]))), device)
-    found = []
-    boxes, probabilities, points = mtcnn.detect(frames, landmarks=True)
-    for frame, *faces in zip(indices, boxes, probabilities, points, strict=True):
-        if faces[0] is None:
-            continue
-        for box, probability, landmarks in zip(*faces, strict=True):
-            eyes = np.asarray(landmarks[:2], dtype=np.float64)
-            found.append(Detection(frame, np.asarray(box, float), eyes, float(probability)))
+    smallest = max(cascade.SMALLEST, config.min_face * min(frames.shape[1:3]))
+    if config.detector == "viola_jones":
+        found = [viola_jones.find(frame, round(smallest)) for frame in frames]
+    else:
+        images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(config.device)
+        found = _cascade(images, smallest)
+        empty = [i for i, faces in enumerate(found) if not faces]
+        if 0 < len(empty) == len(found):
+            found[0] = _cascade(images[:1], cascade.SMALLEST)[0]
+            empty = empty[1:] if found[0] else []
+        if empty:
+            again = _cascade(images[empty], cascade.SMALLEST)
+            for i, faces in zip(empty, again, strict=True):
+                found[i] = faces
+    return [
+        Detection(index, *face)
+        for index, faces in zip(indices, found, strict=True)
+        for face in faces
+    ]
+
+
+def _cascade(images: torch.Tensor, smallest: float) -> list[list[Face]]:
+    """Box, eyes and probability of every face in every frame."""
+    faces = cascade.find(images, smallest)
+    _, *columns = (x.cpu().numpy().astype(np.float64) for x in faces)
+    found: list[list[Face]] = [[] for _ in images]
+    for i, box, eyes, probability in zip(faces.frame.tolist(), *columns, strict=True):
+        found[i].append((box, eyes, float(probability)))
     return found
-
-
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Intersection over union of two boxes."""
-    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    shared = max(width, 0.0) * max(height, 0.0)
-    return float(shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared))
-
-
-def follow(detections: list[Detection]) -> list[Detection]:
-    """The face that is largest and lasts longest: greatest sum of box areas over its frames.
-
-    The detections of a frame continue the runs whose last boxes they overlap most, each run at
-    most one and by more than 0.3; so a run does not jump between people.
-    """
-    runs: list[list[Detection]] = []
-    for _, group in groupby(detections, key=lambda d: d.frame):
-        found = list(group)
-        pairs = [(_overlap(run[-1].box, d.box), i, j)
-                 for i, run in enumerate(runs) for j, d in enumerate(found)]  # fmt: skip
-        taken_runs: set[int] = set()
-        taken: set[int] = set()
-        for overlap, i, j in sorted(pairs, reverse=True):
-            if overlap > 0.3 and i not in taken_runs and j not in taken:
-                runs[i].append(found[j])
-                taken_runs.add(i)
-                taken.add(j)
-        runs += [[d] for j, d in enumerate(found) if j not in taken]
-    return max(runs, key=lambda run: sum(float(np.prod(d.box[2:] - d.box[:2])) for d in run))
 
 
 def _sampled(
@@ -187,7 +182,7 @@ def _sampled(
         yield count - 1, last
 
 
-def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig, device: str = "cpu") -> Track:
+def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
     """Find, follow and stabilise one face.
 
     Eyes of frames between two detections are interpolated, those before the first and after the
@@ -196,7 +191,6 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig, device: str =
     Args:
         chunks: The clip's frames in order, in runs ``(t, H, W, 3)`` uint8 RGB, t ≥ 1.
         config: See ``FaceConfig``.
-        device: Where the detector runs.
 
     Raises:
         NoFaceError: If the face is in too few of the sampled frames, or away for too long.
@@ -204,11 +198,14 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig, device: str =
     samples = _sampled(chunks, config.detect_every)
     indices: list[int] = []
     detections: list[Detection] = []
+    height = width = 0
     while batch := list(islice(samples, BATCH)):
-        indices += [i for i, _ in batch]
-        detections += detect([i for i, _ in batch], np.stack([f for _, f in batch]), config, device)
+        places, images = zip(*batch, strict=True)
+        indices += places
+        detections += detect(places, np.stack(images), config)
+        height, width = images[0].shape[:2]
     sampled, frames = len(indices), indices[-1] + 1
-    face = follow(detections) if detections else []
+    face = follow(detections, config.follow, width, height) if detections else []
     if len(face) < max(1.0, config.min_detected * sampled):
         raise NoFaceError(
             f"a face in {len(face)} of {sampled} sampled frames, fewer than "

@@ -88,7 +88,8 @@ def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: 
         for column, frame in enumerate(picked.tolist()):
             pair = crops[[frame, min(frame + 1, len(crops) - 1)]]
             flow = pair_flow(torch.from_numpy(pair)[None], config)[0]
-            images = (pair[0], flow_to_rgb(flow, config.limit)[0].permute(1, 2, 0))
+            colours = flow_to_rgb(flow, config.limit)[0].permute(1, 2, 0)
+            images = (pair[0], colours.numpy())
             places = grid[2 * row : 2 * row + 2, column]
             for image, axes in zip(images, places, strict=True):
                 axes.imshow(image, extent=(0, WIDTH, HEIGHT, 0))

@@ -26,7 +26,7 @@ from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 
 T = TypeVar("T", bound=np.generic)
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the code changes what pixels the same settings give."""
 
 
