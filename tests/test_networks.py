@@ -71,15 +71,39 @@ def test_v_is_in_the_dtype_of_the_features(pool, dtype):
 
 
 @pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("a", [-10.0, 10.0, 0.7])
+def test_in_bfloat16_v_and_its_gradients_are_as_good_as_rounding_allows(pool, a):
+    """For |a| ≤ 10, against float64; features and the gradient that comes back are bfloat16's."""
+    torch.manual_seed(0)
+    vlan = EmotionalVlan(64, 15, pool=pool, start=a)
+    x = torch.rand(4, 2, 15, 64).bfloat16().requires_grad_()
+    g = torch.randn(4, vlan.out_features).bfloat16()
+    exact = EmotionalVlan(64, 15, pool=pool, start=a).double()
+    exact.load_state_dict(vlan.state_dict())
+    y = x.detach().double().requires_grad_()
+    found, expected = vlan(x), exact(y)
+    found.backward(g)
+    expected.backward(g.double())
+    half = 2**-8  # half a unit in bfloat16's last place
+    torch.testing.assert_close(found.double(), expected, rtol=half, atol=0)
+    torch.testing.assert_close(x.grad.double(), y.grad, rtol=half, atol=0)
+    torch.testing.assert_close(vlan.a.grad.double(), exact.a.grad, rtol=1e-4, atol=1e-4 * 2.8**a)
+
+
+@pytest.mark.parametrize("pool", POOLS)
 def test_gradients_are_those_of_eq_1(pool):
     torch.manual_seed(0)
     vlan = EmotionalVlan(4, 3, pool=pool).double()
     a = nn.init.normal_(vlan.a).detach().clone()
     x = torch.rand(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
-    vlan(x).sum().backward()
-    # Of every pool the components of V add up to Σ e^{a_k} x: dV/da = V, dV/dx = e^{a}.
-    torch.testing.assert_close(vlan.a.grad, a.exp() * x.detach().sum((0, 1, 2)))
-    torch.testing.assert_close(x.grad, a.exp().expand(2, 2, 3, 4))
+    v = vlan(x)
+    g = torch.randn_like(v)
+    v.backward(g)
+    # Each x_{s,i,k} enters one component of V, times e^{a_k}: of g, each x sees that component's.
+    of_x = {"sum": (2, 1, 1, 4), "frame": (2, 1, 3, 4), "stream": (2, 2, 3, 4)}[pool]
+    seen = g.view(of_x).expand(2, 2, 3, 4)
+    torch.testing.assert_close(x.grad, a.exp() * seen)
+    torch.testing.assert_close(vlan.a.grad, (a.exp() * seen * x.detach()).sum((0, 1, 2)))
 
 
 @pytest.mark.parametrize(
