@@ -1,6 +1,7 @@
 """The rows of the paper's tables, each as a config laid over a base config."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -10,6 +11,9 @@ from vfer.cli import differing, flatten, parse
 from vfer.corpora import Corpus
 from vfer.experiment import Run
 from vfer.fit import main, stages_of
+from vfer.networks import AlexNetStream, SegmentNetwork
+from vfer.networks.alexnet import Variant
+from vfer.networks.vlan import Pool
 from vfer.stages import Stage, build
 from vfer.tables import read_tables
 from vfer.verify import main as verify
@@ -73,3 +77,37 @@ def test_a_single_stream_is_trained_and_scored_without_the_other(tmp_path, capsy
     assert {point.stage for point in tables.curves} == {"temporal", "vlan"}
     folders = {path.name for path in (tmp_path / "run" / "fold-0").iterdir() if path.is_dir()}
     assert folders == {"temporal", "vlan"}
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def numbers(cells):
+    return [int(cell.replace(" ", "")) for cell in cells]
+
+
+def test_the_sizes_and_parameter_counts_of_the_docs_are_those_of_the_code():
+    text = (ROOT / "docs" / "model.md").read_text()
+    rows = [[c.strip("` ") for c in line.strip("|").split("|")] for line in text.splitlines()]
+    streams = [row for row in rows if row[0] in get_args(Variant) and len(row) == 4]
+    pools = [row for row in rows if row[0] in get_args(Pool)]
+    assert (len(streams), len(pools)) == (6, 3)
+    with torch.device("meta"):
+        for variant, insert_after, _, parameters in streams:
+            stream = AlexNetStream(variant=variant, insert_after=insert_after)
+            assert [count(stream)] == numbers([parameters])
+        both = {name: AlexNetStream() for name in ("spatial", "temporal")}
+        for pool, _, *said in pools:
+            network = SegmentNetwork(both, frames=15, classes=6, pool=pool)
+            head = count(network.vlan) + count(network.fc9)
+            assert [network.vlan.out_features, head, count(network)] == numbers(said)
+
+
+def test_weights_that_do_not_fit_are_refused_before_the_work_naming_the_file(tmp_path, capsys):
+    torch.save(AlexNetStream(width=0.02).state_dict(), tmp_path / "narrow.pth")
+    tiny = ["--config", ROOT / "configs" / "tiny.yaml", "--model.width", "1.0"]
+    given = [*tiny, "--model.weights", tmp_path / "narrow.pth", "--output", tmp_path / "run"]
+    assert main([str(word) for word in given]) == 2
+    said = capsys.readouterr().err
+    assert f"model.weights is {tmp_path / 'narrow.pth'}: the weights do not fit" in said

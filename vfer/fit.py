@@ -337,12 +337,15 @@ def open_run(config: Config, console: Console) -> Run:
     weights = None if source is None else load_weights(source, config.model.variant)
     if weights is not None:  # built once and thrown away: weights that do not fit are refused now
         model = config.model
-        AlexNetStream(
-            variant=model.variant,
-            width=model.width,
-            insert_after=model.insert_after,
-            weights=weights,
-        )
+        try:
+            AlexNetStream(
+                variant=model.variant,
+                width=model.width,
+                insert_after=model.insert_after,
+                weights=weights,
+            )
+        except ValueError as error:
+            raise UsageError(f"model.weights is {source}: {error}") from error
     local = source is not None and Path(source).is_file()
     weights_key = sha256(Path(str(source))) if local else source or ""
     corpus = first(lambda: open_corpus(config.data, console))

@@ -70,9 +70,10 @@ class EmotionalVlan(nn.Module):
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, *{self.shape})")
         exact = torch.promote_types(x.dtype, torch.float32)  # sums of 30, and e^a up to e^10
-        v = x.to(exact)
         if self.pool == "sum":
             v = x.sum(dim=(1, 2), dtype=exact)  # (B, features)
         elif self.pool == "frame":
             v = x.sum(dim=1, dtype=exact)  # (B, frames, features)
+        else:
+            v = x.to(exact)
         return (v * self.a.to(exact).exp()).flatten(1).to(x.dtype)
