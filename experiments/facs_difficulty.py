@@ -69,7 +69,7 @@ def train(images: Tensor, labels: Tensor, steps: int, generator: torch.Generator
     for _ in range(steps):
         index = torch.randint(len(images), (64,), generator=generator)
         dx, dy = torch.randint(-4, 5, (2,), generator=generator).tolist()
-        batch = torch.roll(images[index].float() / 64, (dy, dx), (2, 3))
+        batch = torch.roll(images[index].float() / 255 + 0.5, (dy, dx), (2, 3))
         loss = F.cross_entropy(model(batch), labels[index])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -81,7 +81,9 @@ def train(images: Tensor, labels: Tensor, steps: int, generator: torch.Generator
 @torch.no_grad()
 def scores(model: nn.Module, images: Tensor) -> Tensor:
     """Softmax ``(N, 6)``."""
-    return torch.cat([model(part.float() / 64).softmax(1) for part in torch.split(images, 128)])
+    return torch.cat(
+        [model(part.float() / 255 + 0.5).softmax(1) for part in torch.split(images, 128)]
+    )
 
 
 def stills(samples: list[Sample], around: int = 0) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,10 @@ from typing import Literal
 from vfer.corpora.facs import FacsConfig
 from vfer.corpora.ravdess import Channel
 from vfer.faces import FaceConfig
-from vfer.networks.alexnet import MIN_SIZE, InsertAfter
+from vfer.networks.alexnet import MIN_SIZE, InsertAfter, Variant
 from vfer.networks.vlan import Pool
 from vfer.segments import check_length
+from vfer.tables import STREAMS
 from vfer.transforms import FlowConfig
 
 
@@ -96,20 +97,26 @@ class ModelConfig:
     """The networks.
 
     Attributes:
-        variant: ``torchvision``: the single-column AlexNet of torchvision.
+        variant: ``torchvision``, its single-column AlexNet, or ``caffe``, the two-group network of
+            Caffe and MatConvNet.
         width: Factor on all channel and feature counts; 1 is the paper's.
         input_size: Side of the network's input, pixels, at least 63; the paper's is 227.
-        insert_after: The layer whose features EmotionalVlan aggregates, ``fc7`` or ``fc6``.
+        insert_after: The layer whose features EmotionalVlan aggregates, ``fc7``; ``fc6``,
+            without fc7; or ``fc7_only``, without fc6.
+        streams: ``both``, or only ``spatial`` or ``temporal``; the other is then not trained.
         pool: ``sum`` (Eq. 1), ``frame`` or ``stream``: what EmotionalVlan keeps apart.
-        vlan_start: Where EmotionalVlan's aₖ start; 0 adds features up, −ln(2(L−1)) averages them.
-        dropout: Probability before fc6 and fc7, 0 ≤ p < 1.
-        weights: ``imagenet``, the path of an AlexNet state dict, or null for random weights.
+        vlan_start: Where EmotionalVlan's aₖ start; 0 adds features up, −ln(2(L−1)) averages them
+            (of one stream −ln(L−1)).
+        dropout: Probability before fc6 and fc7 (``caffe``: after their ReLUs), 0 ≤ p < 1.
+        weights: ``imagenet`` (of ``torchvision``), the path of an AlexNet state dict (of ``caffe``:
+            of MatConvNet's ``imagenet-caffe-alex.mat``), or null for random weights.
     """
 
-    variant: Literal["torchvision"] = "torchvision"
+    variant: Variant = "torchvision"
     width: float = 1.0
     input_size: int = 227
     insert_after: InsertAfter = "fc7"
+    streams: Literal["both", "spatial", "temporal"] = "both"
     pool: Pool = "sum"
     vlan_start: float = 0.0
     dropout: float = 0.5
@@ -131,6 +138,11 @@ class ModelConfig:
                 "need width 1.0; set model.weights to null or model.width to 1.0"
             )
 
+    @property
+    def stream_names(self) -> tuple[str, ...]:
+        """The streams that the model has, in their order."""
+        return STREAMS if self.streams == "both" else (self.streams,)
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -139,6 +151,7 @@ class OptimizerConfig:
     Attributes:
         name: ``sgd`` or ``adamw``.
         lr: Learning rate, above 0; the paper's is 0.001.
+        vlan_lr: In ``vlan``, that of EmotionalVlan's aₖ, above 0; null takes ``lr``.
         momentum: Of SGD, 0…1.
         weight_decay: At least 0.
         schedule: ``constant``, or ``cosine`` to 0 over the stage's iterations.
@@ -147,6 +160,7 @@ class OptimizerConfig:
 
     name: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.001
+    vlan_lr: float | None = None
     momentum: float = 0.9
     weight_decay: float = 5e-4
     schedule: Literal["constant", "cosine"] = "constant"
@@ -156,6 +170,11 @@ class OptimizerConfig:
         """Refuse values outside their ranges."""
         if not self.lr > 0:
             raise ValueError(f"optimizer.lr is {self.lr}; it must be above 0")
+        if self.vlan_lr is not None and not self.vlan_lr > 0:
+            raise ValueError(
+                f"optimizer.vlan_lr is {self.vlan_lr}; it must be above 0, or null (to keep aₖ as "
+                "they start, stages.vlan.frozen: [vlan])"
+            )
         if not 0 <= self.momentum < 1 or self.weight_decay < 0:
             raise ValueError(
                 f"optimizer.momentum is {self.momentum} (0 ≤ m < 1), "
@@ -271,6 +290,8 @@ class StagesConfig:
         for name in ("spatial", "temporal"):
             if "vlan" in getattr(self, name).frozen:
                 raise ValueError(f"stages.{name}.frozen names vlan, which only stages.vlan has")
+            if getattr(self, name).optimizer.vlan_lr is not None:
+                raise ValueError(f"stages.{name}.optimizer.vlan_lr is for stages.vlan only")
         if self.schema == "non_trained" and (self.vlan.from_ is not None or self.vlan.frozen):
             raise ValueError("stages.schema non_trained leaves stages.vlan no from and no frozen")
         if self.checkpoint_every < 1:

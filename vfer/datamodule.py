@@ -260,10 +260,19 @@ class ClipDataset(Dataset[ClipBatch]):
 
 
 class Transform:
-    """``stream_inputs`` with the settings of one stage."""
+    """``stream_inputs`` with the settings of one stage.
 
-    def __init__(self, stage: str, input_size: int, data: DataConfig) -> None:
-        self.streams = STREAMS if stage == "vlan" else (stage,)
+    Args:
+        stage: Which.
+        input_size: Side of the networks' input, pixels.
+        data: The data config.
+        streams: Those of ``vlan``; the other stages have the one that they are named after.
+    """
+
+    def __init__(
+        self, stage: str, input_size: int, data: DataConfig, streams: Sequence[str] = STREAMS
+    ) -> None:
+        self.streams = streams if stage == "vlan" else (stage,)
         self.size, self.flow = input_size, data.flow
 
     def __call__(self, batch: SegmentBatch) -> StreamInputs:

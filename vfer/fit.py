@@ -31,12 +31,12 @@ from vfer.datamodule import STAGES
 from vfer.experiment import Fold, Run, held_out, split
 from vfer.files import atomic_write, key_of, read_json, sha256, write_json
 from vfer.folds import Groups, explicit, losgo, official
-from vfer.networks.alexnet import AlexNetStream, load_weights
+from vfer.networks import AlexNetStream, load_weights
 from vfer.prepare import fill, lock, report
 from vfer.processes import first, launch, rank, world
 from vfer.scoring import tally
 from vfer.stages import Stage, find_source, train_stage
-from vfer.tables import STREAMS, ClipResult, SegmentResult, StreamResult, Tables, read_tables
+from vfer.tables import ClipResult, SegmentResult, StreamResult, Tables, read_tables
 from vfer.tracking import Tracker
 
 _PACKAGES = (
@@ -154,6 +154,11 @@ def run_key(run: Run) -> str:
     return key_of([{k: tree[k] for k in free}, run.weights_key, run.store.fingerprint(run.corpus)])
 
 
+def stages_of(config: Config) -> tuple[str, ...]:
+    """The stages that a config trains, in their order: one a stream, and ``vlan``."""
+    return (*config.model.stream_names, STAGES[-1])
+
+
 def fold_tables(run: Run, fold: Fold, stages: dict[str, Stage]) -> Tables:
     """What a fold has to say of each clip of its group, by the whole model and by each stream."""
     number, last = fold.number, stages[STAGES[-1]]
@@ -173,7 +178,7 @@ def fold_tables(run: Run, fold: Fold, stages: dict[str, Stage]) -> Tables:
         else:
             found = last.test[i]
             clips.append(ClipResult(number, *who, "scored", "", mean(found), len(found)))
-        for stream in STREAMS:
+        for stream in run.config.model.stream_names:
             scores = None if i is None else mean(stages[stream].test[i])
             status = entry.status if i is None else "scored"
             streams.append(StreamResult(number, stream, *who, status, scores))
@@ -182,7 +187,7 @@ def fold_tables(run: Run, fold: Fold, stages: dict[str, Stage]) -> Tables:
         for clip, starts, found in zip(fold.test.clips, fold.test.starts, last.test, strict=True)
         for start, row in zip(starts.tolist(), found, strict=True)
     ]
-    curves = [point for stage in STAGES for point in stages[stage].curves]
+    curves = [point for stage in stages.values() for point in stage.curves]
     return Tables(tuple(clips), tuple(segments), tuple(streams), tuple(curves))
 
 
@@ -203,7 +208,7 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
 
     def train(side: Fold, directory: Path, ends: Mapping[str, int]) -> dict[str, Stage]:
         stages: dict[str, Stage] = {}
-        for stage in STAGES:
+        for stage in stages_of(run.config):
             where = directory.relative_to(output).parts[1:]  # ``selection``, or none
             loggers = tracker.stage_logger(experiment, "-".join((*where, stage)))
             stages[stage] = train_stage(
@@ -280,10 +285,11 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
         f"{percent(m['pooled'])} ({percent(m['ci95'][0])}–{percent(m['ci95'][1])})" for m in both
     ))  # fmt: skip
     for stream, name in (("spatial", "stage 1 alone"), ("temporal", "stage 2 alone")):
-        scores = results["streams"][stream]
-        table.add_row(
-            f"{name}: {stream}, pooled, %", percent(scores["accuracy"]), percent(scores["uar"])
-        )
+        if stream in results["streams"]:
+            scores = results["streams"][stream]
+            table.add_row(
+                f"{name}: {stream}, pooled, %", percent(scores["accuracy"]), percent(scores["uar"])
+            )
     classes = len(results["classes"])
     table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
     table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
@@ -315,7 +321,7 @@ def _check_validation(config: Config, groups: Groups) -> None:
             f"protocol.selection is validation and there are {len(groups)} subject groups: one "
             "tests and one validates, so that at least 3 are needed (protocol.folds.groups)"
         )
-    for name in STAGES:
+    for name in stages_of(config):
         stage: StageConfig = getattr(config.stages, name)
         if stage.iterations and not stage.measure_every:
             raise UsageError(
@@ -328,9 +334,18 @@ def open_run(config: Config, console: Console) -> Run:
     """Check everything that can be checked before the work, then prepare what is missing."""
     check_root(config.data)
     source = config.model.weights
-    weights = None if source is None else load_weights(source)
+    weights = None if source is None else load_weights(source, config.model.variant)
     if weights is not None:  # built once and thrown away: weights that do not fit are refused now
-        AlexNetStream(config.model.width, config.model.insert_after, weights=weights)
+        model = config.model
+        try:
+            AlexNetStream(
+                variant=model.variant,
+                width=model.width,
+                insert_after=model.insert_after,
+                weights=weights,
+            )
+        except ValueError as error:
+            raise UsageError(f"model.weights is {source}: {error}") from error
     local = source is not None and Path(source).is_file()
     weights_key = sha256(Path(str(source))) if local else source or ""
     corpus = first(lambda: open_corpus(config.data, console))
@@ -342,7 +357,7 @@ def open_run(config: Config, console: Console) -> Run:
         _check_validation(config, groups)
     for number in range(len(groups)) if config.fold is None else [config.fold]:
         held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
-        for stage in STAGES:
+        for stage in stages_of(config):
             find_source(getattr(config.stages, stage), stage, number, corpus, held)
     store = fill(corpus, config.data, console, (rank(), world()))
     report(corpus, store, console)

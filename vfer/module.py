@@ -65,6 +65,8 @@ class StageModule(pl.LightningModule):
         Loss and accuracy are logged once a step, over the samples of all its parts and processes.
         """
         logits = self(batch.images)
+        if self.stage == "vlan" and self.global_step == 0 and batch_idx == 0:
+            self._log_first(logits)
         loss = F.cross_entropy(logits, batch.label) * batch.weight
         right = (logits.argmax(dim=1) == batch.label).float().mean() * batch.weight
         parts = self.trainer.accumulate_grad_batches
@@ -75,10 +77,19 @@ class StageModule(pl.LightningModule):
             self.log_dict(said, prog_bar=True, sync_dist=True)
         return loss
 
+    def _log_first(self, logits: Tensor) -> None:
+        """``first_logits``, the mean size of a logit before training: V may sum 30 features up."""
+        for logger in self.loggers:
+            logger.log_metrics({"first_logits": float(logits.detach().abs().mean())}, step=0)
+
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
         """SGD or AdamW, with a constant or a cosine schedule by step."""
         config = self.settings
-        trained = [p for p in self.parameters() if p.requires_grad]
+        trained: Any = [p for p in self.parameters() if p.requires_grad]
+        vlan = getattr(self.network, "vlan", None)
+        if config.vlan_lr is not None and vlan is not None and vlan.a.requires_grad:
+            others = [p for p in trained if p is not vlan.a]
+            trained = [{"params": others}, {"params": [vlan.a], "lr": config.vlan_lr}]
         optimizer: Optimizer
         if config.name == "sgd":
             optimizer = SGD(

@@ -35,7 +35,7 @@ from vfer.module import StageModule
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.streams import FrameNetwork, SegmentNetwork
 from vfer.processes import device, first, world
-from vfer.tables import STREAMS, CurvePoint
+from vfer.tables import CurvePoint
 from vfer.tracking import StageLogger
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
@@ -77,10 +77,16 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if stage != "vlan":
-            stream = AlexNetStream(model.width, model.insert_after, model.dropout, run.weights)
+            stream = AlexNetStream(
+                variant=model.variant,
+                width=model.width,
+                insert_after=model.insert_after,
+                dropout=model.dropout,
+                weights=run.weights,
+            )
             return FrameNetwork(stream, classes)
         streams = {}
-        for name in STREAMS:
+        for name in model.stream_names:
             network = before[name].network
             assert isinstance(network, FrameNetwork)
             streams[name] = copy.deepcopy(network.stream)
@@ -150,7 +156,7 @@ def stage_key(
     settings = asdict(getattr(run.config.stages, stage))
     settings["from_"] = None if source is None else sha256(source / WEIGHTS)
     if stage != "vlan":
-        for name in ("pool", "vlan_start"):
+        for name in ("streams", "pool", "vlan_start"):
             model.pop(name)
     sides = [
         [[c.name, c.emotion, run.store.entry(c.name).crops] for c in side.clips]
@@ -172,7 +178,9 @@ def stage_key(
             "fold": [fold.number, fold.test.unusable],
             "end": end,
             "seed": run.config.protocol.seed,
-            "before": [before[name].key for name in STREAMS] if stage == "vlan" else [],
+            "before": [before[n].key for n in run.config.model.stream_names]
+            if stage == "vlan"
+            else [],
         }
     )
 
@@ -253,7 +261,8 @@ def train_stage(
     draw = random_stream(seed, fold.number, stage, 3)
     network = build(run, stage, int(draw.integers(2**63)), before)
     module = StageModule(network, stage, settings.optimizer, settings.iterations, seed, fold.number)
-    transform = Transform(stage, config.model.input_size, config.data)
+    model = config.model
+    transform = Transform(stage, model.input_size, config.data, model.stream_names)
     recorder = CurveRecorder(run, fold, stage, transform)
     shared = None if config.stages.cache is None else config.stages.cache / key
     if first(lambda: _find(directory, shared, key)):

@@ -13,10 +13,6 @@ from torchvision.transforms.v2.functional import resize
 from vfer.files import key_of
 from vfer.flow import ALPHAS, RHOS, flow_image, horn_schunck
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""ImageNet's, as torchvision's weights expect them."""
-
 _FLOW_FORMAT = 2  # to be raised when the same settings give other flow
 
 
@@ -98,7 +94,7 @@ class StreamInputs(NamedTuple):
     """What the networks take.
 
     Attributes:
-        images: Of each stream ``(B, L−1, 3, S, S)`` float32, normalised.
+        images: Of each stream ``(B, L−1, 3, S, S)`` float32, 0…1; the networks normalise them.
         label: ``(B,)`` int64.
         weight: As in ``SegmentBatch``.
     """
@@ -180,12 +176,6 @@ def turn(frames: Tensor, change: Tensor) -> Tensor:
     return turned.view(len(frames), -1, 3, height, width).movedim(2, -1)
 
 
-def normalise(images: Tensor) -> Tensor:
-    """Shift and scale images in 0…1, ``(…, 3, H, W)``, as the pretrained weights expect them."""
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
-    return (images - mean) / std
-
-
 def spatial_images(frames: Tensor, size: int) -> Tensor:
     """The spatial network's input.
 
@@ -194,10 +184,11 @@ def spatial_images(frames: Tensor, size: int) -> Tensor:
         size: Side of the input, pixels.
 
     Returns:
-        ``(B, n, 3, size, size)`` float32, resized bilinearly with antialiasing, normalised.
+        ``(B, n, 3, size, size)`` float32, 0…1, resized bilinearly with antialiasing.
     """
     images = resize(frames.flatten(0, 1).movedim(-1, 1), [size, size], antialias=True)
-    return normalise(images.float() / 255).view(*frames.shape[:2], 3, size, size)
+    shown: Tensor = images.float() / 255
+    return shown.view(*frames.shape[:2], 3, size, size)
 
 
 def temporal_images(flow: Tensor, size: int, limit: float) -> Tensor:
@@ -209,10 +200,11 @@ def temporal_images(flow: Tensor, size: int, limit: float) -> Tensor:
         limit: Motion at which the image saturates, pixels a frame.
 
     Returns:
-        ``(B, n, 3, size, size)`` float32, resized and normalised like the spatial images.
+        ``(B, n, 3, size, size)`` float32, 0…1, resized like the spatial images.
     """
-    images = resize(flow_image(flow.flatten(0, 1).float(), limit), [size, size], antialias=True)
-    return normalise(images).view(*flow.shape[:2], 3, size, size)
+    image = flow_image(flow.flatten(0, 1).float(), limit)
+    images: Tensor = resize(image, [size, size], antialias=True)
+    return images.view(*flow.shape[:2], 3, size, size)
 
 
 def stream_inputs(

@@ -80,7 +80,7 @@ def main() -> None:
         parser.error("--batch-size must be a multiple of --micro-batch")
     warnings.filterwarnings("ignore", ".*does not have many workers|.isinstance.treespec")
     data = DataConfig("facs", segment_length=given.length, flow=FlowConfig(cache=False))
-    streams = {name: AlexNetStream(given.width) for name in STREAMS}
+    streams = {name: AlexNetStream(width=given.width) for name in STREAMS}
     network = SegmentNetwork(streams, given.length - 1, 6)
     module = Module(network, "vlan", OptimizerConfig(lr=1e-6), 2)
     module.transform = Transform("vlan", given.input_size, data)

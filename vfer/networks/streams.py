@@ -22,7 +22,7 @@ class FrameNetwork(nn.Module):
         self.classifier = nn.Linear(stream.out_features, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, classes)`` of images ``(B, 3, H, W)``."""
+        """Logits ``(B, classes)`` of images ``(B, 3, H, W)``, 0…1."""
         return self.classifier(self.stream(images))  # type: ignore[no-any-return]
 
 

@@ -62,15 +62,18 @@ class EmotionalVlan(nn.Module):
             x: ``(B, streams, frames, features)``, features after ReLU.
 
         Returns:
-            ``(B, out_features)`` in x's dtype.
+            ``(B, out_features)`` in x's dtype, computed in float32, of float64 in float64.
 
         Raises:
             ValueError: If x has another shape.
         """
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, *{self.shape})")
+        exact = torch.promote_types(x.dtype, torch.float32)  # sums of 30, and e^a up to e^10
         if self.pool == "sum":
-            x = x.sum(dim=(1, 2))  # (B, features)
+            v = x.sum(dim=(1, 2), dtype=exact)  # (B, features)
         elif self.pool == "frame":
-            x = x.sum(dim=1)  # (B, frames, features)
-        return (x * self.a.exp().to(x.dtype)).flatten(1)
+            v = x.sum(dim=1, dtype=exact)  # (B, frames, features)
+        else:
+            v = x.to(exact)
+        return (v * self.a.to(exact).exp()).flatten(1).to(x.dtype)
