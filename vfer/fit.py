@@ -52,11 +52,11 @@ def groups_of(corpus: Corpus, config: Config) -> Groups:
         ValueError: If they do not fit the corpus.
     """
     folds = config.protocol.folds
+    if folds == "official":
+        return official(corpus.clips)
     if folds.subjects is not None:
         return explicit(corpus.clips, folds.subjects)
     count = folds.groups
-    if count == "official":
-        return official(corpus.clips)
     if count == "subjects":
         count = len({c.subject for c in corpus.clips if c.excluded is None})
     return losgo(corpus.clips, count, folds.seed)
