@@ -324,15 +324,23 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_report_names_it(
     bad = Clip("bad", garbage, "7", "fear")
     stray = (tmp_path / "stray.txt", "not an AVI file")
     mixed = Corpus("c", corpus.classes, (corpus.clips[0], bad, noise, left_out), (stray,))
-    store = fill(mixed, settings(tmp_path / "cache"), console)
-    report(mixed, store, console)
+    mixed = replace(mixed, aside=(("audio", 7),))
+    config = settings(tmp_path / "cache")
+    store = fill(mixed, config, console)
+    report(mixed, store, config, console)
     assert [store.entry(n).status for n in (corpus.clips[0].name, "bad", "noise")] == [
         "ok", "unreadable", "no_face",
     ]  # fmt: skip
     text = " ".join(console.file.getvalue().split())
     assert "4 clips, 1 usable, 1 excluded, 1 no_face, 1 unreadable" in text
     assert "excluded: subject 1/fear/sentence 1/s1_fe_1: not segmented" in text
-    for part in ("unreadable: bad: ", "no_face: noise: ", "stray.txt", "not an AVI file"):
+    for part in (
+        "unreadable: bad: ",
+        "no_face: noise: ",
+        "stray.txt",
+        "not an AVI file",
+        "7 files: audio",
+    ):
         assert part in text
 
 

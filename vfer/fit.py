@@ -345,7 +345,7 @@ def open_run(config: Config, console: Console) -> Run:
         for stage in STAGES:
             find_source(getattr(config.stages, stage), stage, number, corpus, held)
     store = fill(corpus, config.data, console, (rank(), world()))
-    report(corpus, store, console)
+    report(corpus, store, config.data, console)
     return Run(config, corpus, store, groups, weights, weights_key)
 
 
