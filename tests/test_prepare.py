@@ -18,7 +18,7 @@ from rich.console import Console
 
 from vfer import video
 from vfer.catalogue import open_corpus
-from vfer.config import DataConfig
+from vfer.config import DataConfig, WindowConfig
 from vfer.corpora import Clip, Corpus, enterface
 from vfer.faces import FaceConfig
 from vfer.files import sha256
@@ -342,6 +342,18 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_report_names_it(
         "7 files: audio",
     ):
         assert part in text
+
+
+def test_the_report_says_which_stride_comes_nearest_the_papers_number_of_segments(
+    made_store, console
+):
+    corpus, store = made_store({("1", "fear"): 30, ("2", "anger"): 16})
+    report(corpus, store, DataConfig("baum1s", windows=WindowConfig(None, stride=7)), console)
+    text = console.file.getvalue()
+    assert "4 segments of 16 frames" in text  # from 0, 7, 14 and from 0
+    assert "nearest the paper's 7000: --data.windows.stride 1" in text
+    report(corpus, store, DataConfig("rml"), console)
+    assert "30 segments of 16 frames" in console.file.getvalue()
 
 
 def test_stores_of_other_face_settings_and_other_copies_lie_elsewhere(tmp_path, console):

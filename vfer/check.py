@@ -15,7 +15,7 @@ from vfer.cli import bar
 from vfer.config import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.files import sha256
-from vfer.video import DECODERS, VideoError, decode, probe
+from vfer.video import DECODERS, MIN_PROMISED, VideoError, decode, probe
 from vfer.workers import Died, cores, impatient, outcomes
 
 _CONTAINER = {
@@ -114,9 +114,10 @@ def _decoded(seconds: float, decoders: Sequence[str], clip: Clip) -> tuple[str, 
             reasons.append(str(error))
             continue
         promised = probe(clip.path)[1]
-        if frames < promised:
-            return "doubtful", f"{frames} frames, the file's header promises {promised}"
-        return None
+        said = f"{frames} frames, the file's header promises {promised}"
+        if frames >= MIN_PROMISED * promised:
+            return ("doubtful", said) if frames < promised else None
+        reasons.append(said)
     return "unreadable", "; ".join(reasons)
 
 

@@ -31,7 +31,7 @@ from vfer.segments import nearest_stride, windows
 from vfer.sheets import write_sheets
 from vfer.store import CropStore, Entry, array_bytes, store_key
 from vfer.transforms import FlowConfig, flow_key, pair_flow
-from vfer.video import DECODERS, Run, VideoError, decode, probe
+from vfer.video import DECODERS, MIN_PROMISED, Run, VideoError, decode, probe
 from vfer.workers import Died, cores, impatient, launched, outcomes
 
 
@@ -54,9 +54,6 @@ def lock(folder: Path, what: str, part: int = 0) -> Iterator[None]:
 
 KEPT = 2**30
 """A clip's frames are kept in memory up to so many bytes; a longer one is decoded twice."""
-
-MIN_PROMISED = 0.5
-"""A clip of fewer frames than this share of what its header promises is unreadable."""
 
 Decode = Callable[[Path, str], Iterator[Run]]
 
