@@ -339,7 +339,7 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_report_names_it(
         "no_face: noise: ",
         "stray.txt",
         "not an AVI file",
-        "7 files: audio",
+        "audio: 7",
     ):
         assert part in text
 

@@ -219,7 +219,7 @@ def show(comparison: Comparison, console: Console) -> None:
         for name, reason in listed:
             console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
     for what, files in comparison.aside:
-        console.print(f"passed over: {files} files: {what}")
+        console.print(f"passed over: {what}: {files}")
 
 
 def check(config: DataConfig, options: frozenset[str], console: Console) -> bool:

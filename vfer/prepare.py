@@ -286,7 +286,7 @@ def report(corpus: Corpus, store: CropStore, config: DataConfig, console: Consol
     for path, reason in corpus.unexpected:
         console.print(f"  not read: {path}: {reason}", markup=False, highlight=False)
     for what, files in corpus.aside:
-        console.print(f"  passed over: {files} files: {what}")
+        console.print(f"  passed over: {what}: {files}")
     _report_segments([e.frames for e in entries if e.status == "ok"], config, console)
 
 

@@ -184,5 +184,5 @@ def whole(
         tuple(sorted(clips, key=lambda clip: clip.name)),
         tuple(unexpected),
         missing,
-        tuple(sorted(counted.items())),
+        tuple(sorted((+counted).items())),  # without zeros
     )

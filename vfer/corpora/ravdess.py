@@ -51,7 +51,7 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
     Raises:
         FileNotFoundError: If no take of the channel is there.
     """
-    takes: dict[tuple[str, ...], Path] = {}
+    takes: dict[tuple[str, ...], dict[str, Path]] = {}  # by modality
     unexpected: list[tuple[Path, str]] = []
     aside: Counter[str] = Counter()
     for path in files_below(root):
@@ -65,17 +65,15 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
         if (found[2] == "01") != (channel == "speech"):
             aside[f"not {channel}"] += 1
             continue
-        take = found.groups()[1:]
-        other = takes.get(take)
-        if other is not None and other.name[:2] == found[1]:
-            unexpected.append((path, f"the take is there already: {other}"))
-            continue
-        if other is not None:
-            aside["the other modality of a take that is read"] += 1
-        if other is None or found[1] == "02":
-            takes[take] = path
+        there = takes.setdefault(found.groups()[1:], {})
+        if found[1] in there:
+            unexpected.append((path, f"the take is there already: {there[found[1]]}"))
+        else:
+            there[found[1]] = path
     if not takes:
         raise FACTS.nothing_at(root)
+    aside["audio-video twins of video-only takes"] = sum(len(f) - 1 for f in takes.values())
+    read_from = {take: there.get("02") or there["01"] for take, there in takes.items()}
     clips = [
         Clip(
             name_below(path, root),
@@ -84,6 +82,6 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
             _EMOTIONS[int(take[1]) - 1],
             gender="male" if int(take[5]) % 2 else "female",
         )
-        for take, path in takes.items()
+        for take, path in read_from.items()
     ]
     return whole(FACTS if channel == "speech" else SONG, clips, unexpected, aside=aside)
