@@ -8,10 +8,10 @@ from vfer.corpora.enterface import read
 
 
 def touch(root, *paths):
+    for folder in {(root / path).parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
     for path in paths:
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(b"")
+        (root / path).touch()
 
 
 def segmented(subject, emotions=EMOTIONS, sentences=range(1, 6)):
@@ -26,6 +26,14 @@ def unsegmented(subject):
     return [f"subject {subject}/{e}/s{subject}_{e[:2]}.avi" for e in EMOTIONS]
 
 
+def lying(path):
+    """The path with the file name that the original corpus has there."""
+    path = path.replace("/s11_", "/s12_").replace("/s16_su_3.avi", "/s16_su_3avi.avi")
+    path = re.sub(r"/s3_(an|di|fe|su_1)", r"/s_3_\1", path)  # sixteen of the thirty
+    one, two = (f"subject 2/anger/sentence {k}/s2_an_" for k in (1, 2))
+    return {f"{one}1.avi": f"{one}2.avi", f"{two}2.avi": f"{two}1.avi"}.get(path, path)
+
+
 def test_a_full_copy_gives_43_subjects_and_1287_clips_and_lists_the_unsegmented_subject(tmp_path):
     for subject in range(1, 45):
         if subject == 6:
@@ -34,8 +42,14 @@ def test_a_full_copy_gives_43_subjects_and_1287_clips_and_lists_the_unsegmented_
             others = [e for e in EMOTIONS if e != "happiness"]
             touch(tmp_path, *segmented(23, others), *segmented(23, ["happiness"], [4, 5]))
         else:
-            touch(tmp_path, *segmented(subject))
+            touch(tmp_path, *(lying(path) for path in segmented(subject)))
+    (tmp_path / "subject 9" / "neutral").mkdir()
     corpus = read(tmp_path)
+    of = Counter(clip.subject for clip in corpus.clips)
+    assert of == dict.fromkeys((str(i) for i in range(1, 45)), 30) | {"6": 6, "23": 27}
+    assert sorted(
+        c.path.parent.name for c in corpus.clips if (c.subject, c.emotion) == ("23", "happiness")
+    ) == ["sentence 4", "sentence 5"]
     used = [clip for clip in corpus.clips if clip.excluded is None]
     assert len(corpus.clips) == 1293
     assert Counter(clip.emotion for clip in used) == dict.fromkeys(EMOTIONS, 215) | {
@@ -164,7 +178,7 @@ def test_where_there_is_no_corpus_the_error_says_how_to_get_it_and_which_option(
     with pytest.raises(FileNotFoundError, match=r"http://www\.enterface\.net") as caught:
         read(tmp_path)
     assert "--data.root" in str(caught.value)
-    assert "agreement" in str(caught.value)
+    assert "scientific research" in str(caught.value)
 
 
 def test_a_rendered_corpus_is_read_without_anything_unexpected(facs_root, facs_config):

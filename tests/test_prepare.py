@@ -18,7 +18,7 @@ from rich.console import Console
 
 from vfer import video
 from vfer.catalogue import open_corpus
-from vfer.config import DataConfig
+from vfer.config import DataConfig, WindowConfig
 from vfer.corpora import Clip, Corpus, enterface
 from vfer.faces import FaceConfig
 from vfer.files import sha256
@@ -324,16 +324,36 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_report_names_it(
     bad = Clip("bad", garbage, "7", "fear")
     stray = (tmp_path / "stray.txt", "not an AVI file")
     mixed = Corpus("c", corpus.classes, (corpus.clips[0], bad, noise, left_out), (stray,))
-    store = fill(mixed, settings(tmp_path / "cache"), console)
-    report(mixed, store, console)
+    mixed = replace(mixed, aside=(("audio", 7),))
+    config = settings(tmp_path / "cache")
+    store = fill(mixed, config, console)
+    report(mixed, store, config, console)
     assert [store.entry(n).status for n in (corpus.clips[0].name, "bad", "noise")] == [
         "ok", "unreadable", "no_face",
     ]  # fmt: skip
     text = " ".join(console.file.getvalue().split())
     assert "4 clips, 1 usable, 1 excluded, 1 no_face, 1 unreadable" in text
     assert "excluded: subject 1/fear/sentence 1/s1_fe_1: not segmented" in text
-    for part in ("unreadable: bad: ", "no_face: noise: ", "stray.txt", "not an AVI file"):
+    for part in (
+        "unreadable: bad: ",
+        "no_face: noise: ",
+        "stray.txt",
+        "not an AVI file",
+        "audio: 7",
+    ):
         assert part in text
+
+
+def test_the_report_says_which_stride_comes_nearest_the_papers_number_of_segments(
+    made_store, console
+):
+    corpus, store = made_store({("1", "fear"): 30, ("2", "anger"): 16})
+    report(corpus, store, DataConfig("baum1s", windows=WindowConfig(None, stride=7)), console)
+    text = console.file.getvalue()
+    assert "4 segments of 16 frames" in text  # from 0, 7, 14 and from 0
+    assert "nearest the paper's 7000: --data.windows.stride 1" in text
+    report(corpus, store, DataConfig("rml"), console)
+    assert "30 segments of 16 frames" in console.file.getvalue()
 
 
 def test_stores_of_other_face_settings_and_other_copies_lie_elsewhere(tmp_path, console):

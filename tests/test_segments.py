@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfer.segments import check_length, fit_length, segment_frames, windows
+from vfer.segments import check_length, fit_length, nearest_stride, segment_frames, windows
 
 counts = st.integers(1, 400)
 lengths = st.integers(1, 40)
@@ -140,3 +140,17 @@ def test_every_length_of_the_paper_is_legal(length):
 def test_other_lengths_are_refused_with_the_range(length):
     with pytest.raises(ValueError, match=f"{length}; it must be between 2 and 20"):
         check_length(length)
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(2, 20), st.integers(0, 200)
+)
+@settings(max_examples=30, deadline=None)
+def test_no_stride_comes_nearer_to_a_published_number_than_the_one_found(frames, length, total):
+    def away(stride):
+        starts = [k for n in frames for k in range(0, max(n, length) - length + 1, stride)]
+        return abs(len(starts) - total)
+
+    found = nearest_stride(frames, length, total)
+    assert all(away(found) < away(stride) for stride in range(1, found))
+    assert all(away(found) <= away(stride) for stride in range(found, 70))

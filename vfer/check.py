@@ -15,7 +15,7 @@ from vfer.cli import bar
 from vfer.config import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.files import sha256
-from vfer.video import DECODERS, VideoError, decode, probe
+from vfer.video import DECODERS, MIN_PROMISED, VideoError, decode, probe
 from vfer.workers import Died, cores, impatient, outcomes
 
 _CONTAINER = {
@@ -46,6 +46,7 @@ class Comparison:
         unreadable: Clips that cannot be decoded.
         doubtful: Clips that may be decoded and want a look.
         excluded: Clips that take no part.
+        aside: Files that belong to the corpus and are not read, as (what, how many).
         paper_clips: Clips that the paper counts, or None.
         paper_accuracy: The paper's accuracy, %, or None.
     """
@@ -57,6 +58,7 @@ class Comparison:
     unreadable: tuple[tuple[str, str], ...]
     doubtful: tuple[tuple[str, str], ...]
     excluded: tuple[tuple[str, str], ...]
+    aside: tuple[tuple[str, int], ...]
     paper_clips: int | None
     paper_accuracy: float | None
 
@@ -112,9 +114,10 @@ def _decoded(seconds: float, decoders: Sequence[str], clip: Clip) -> tuple[str, 
             reasons += error.reasons
             continue
         promised = probe(clip.path)[1]
-        if frames < promised:
-            return "doubtful", f"{frames} frames, the file's header promises {promised}"
-        return None
+        said = f"{frames} frames, the file's header promises {promised}"
+        if frames >= MIN_PROMISED * promised:
+            return ("doubtful", said) if frames < promised else None
+        reasons.append(f"{decoder}: {said}")
     return "unreadable", str(VideoError(clip.path, *reasons))
 
 
@@ -191,6 +194,7 @@ def compare(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> 
         tuple(wrong["unreadable"]),
         tuple(wrong["doubtful"]),
         tuple((c.name, c.excluded) for c in taken.clips if c.excluded is not None),
+        corpus.aside,
         facts.paper_clips if facts else None,
         facts.paper_accuracy if facts else None,
     )
@@ -214,6 +218,8 @@ def show(comparison: Comparison, console: Console) -> None:
         console.print(f"{kind}: {len(listed)}")
         for name, reason in listed:
             console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    for what, files in comparison.aside:
+        console.print(f"passed over: {what}: {files}")
 
 
 def check(config: DataConfig, options: frozenset[str], console: Console) -> bool:

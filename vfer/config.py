@@ -305,13 +305,12 @@ class FoldsConfig:
     """The subject groups of LOSGO.
 
     Attributes:
-        groups: How many; the paper has five. A number, ``subjects`` for leave-one-subject-out, or
-            ``official`` for the folds that a manifest's column ``fold`` gives.
+        groups: How many; the paper has five. A number, or ``subjects`` for leave-one-subject-out.
         seed: Which of the equally balanced splits.
         subjects: Instead, the subjects of each group, such as published ones.
     """
 
-    groups: int | Literal["subjects", "official"] = 5
+    groups: int | Literal["subjects"] = 5
     seed: int = 0
     subjects: list[list[str]] | None = None
 
@@ -321,7 +320,7 @@ class ProtocolConfig:
     """How the model is judged.
 
     Attributes:
-        folds: The subject groups.
+        folds: The subject groups; or ``official``, those that a manifest's column ``fold`` gives.
         selection: ``last``: the network after the last iteration is the result. ``validation``:
             the next group is held out of the training of every stage, and the measured iteration
             with the best clip accuracy on it is the result; of equals, the earliest.
@@ -330,7 +329,7 @@ class ProtocolConfig:
         seed: Of everything random in training.
     """
 
-    folds: FoldsConfig = field(default_factory=FoldsConfig)
+    folds: FoldsConfig | Literal["official"] = field(default_factory=FoldsConfig)
     selection: Literal["last", "validation"] = "last"
     retrain: bool = False
     seed: int = 0

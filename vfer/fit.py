@@ -52,11 +52,11 @@ def groups_of(corpus: Corpus, config: Config) -> Groups:
         ValueError: If they do not fit the corpus.
     """
     folds = config.protocol.folds
+    if folds == "official":
+        return official(corpus.clips)
     if folds.subjects is not None:
         return explicit(corpus.clips, folds.subjects)
     count = folds.groups
-    if count == "official":
-        return official(corpus.clips)
     if count == "subjects":
         count = len({c.subject for c in corpus.clips if c.excluded is None})
     return losgo(corpus.clips, count, folds.seed)
@@ -360,7 +360,7 @@ def open_run(config: Config, console: Console) -> Run:
         for stage in stages_of(config):
             find_source(getattr(config.stages, stage), stage, number, corpus, held)
     store = fill(corpus, config.data, console, (rank(), world()))
-    report(corpus, store, console)
+    report(corpus, store, config.data, console)
     return Run(config, corpus, store, groups, weights, weights_key)
 
 

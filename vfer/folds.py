@@ -107,7 +107,7 @@ def official(clips: Iterable[Clip]) -> Groups:
     folds: dict[int, set[str]] = {}
     for clip in used:
         if clip.fold is None:
-            raise ValueError(f"protocol.folds.groups is official, and {clip.name} has no fold")
+            raise ValueError(f"protocol.folds is official, and {clip.name} has no fold")
         folds.setdefault(clip.fold, set()).add(clip.subject)
     seen = Counter(subject for group in folds.values() for subject in group)
     torn = sorted(subject for subject, count in seen.items() if count > 1)

@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from vfer.catalogue import open_corpus
+from vfer.catalogue import facts_of, open_corpus
 from vfer.check import check, content_duplicates
 from vfer.cli import bar, parse, run_command
 from vfer.config import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.faces import HEIGHT, WIDTH, FaceConfig, NoFaceError, align, track
 from vfer.files import atomic_write, key_of, sha256
+from vfer.segments import nearest_stride, windows
 from vfer.sheets import write_sheets
 from vfer.store import CropStore, Entry, array_bytes, store_key
 from vfer.transforms import FlowConfig, flow_key, pair_flow
-from vfer.video import DECODERS, Run, VideoError, decode, probe
+from vfer.video import DECODERS, MIN_PROMISED, Run, VideoError, decode, probe
 from vfer.workers import Died, cores, impatient, launched, outcomes
 
 
@@ -53,9 +54,6 @@ def lock(folder: Path, what: str, part: int = 0) -> Iterator[None]:
 
 KEPT = 2**30
 """A clip's frames are kept in memory up to so many bytes; a longer one is decoded twice."""
-
-MIN_PROMISED = 0.5
-"""A clip of fewer frames than this share of what its header promises is unreadable."""
 
 Decode = Callable[[Path, str], Iterator[Run]]
 
@@ -267,8 +265,8 @@ def _fill_flow(corpus: Corpus, store: CropStore, config: FlowConfig, progress: P
         progress.advance(task)
 
 
-def report(corpus: Corpus, store: CropStore, console: Console) -> None:
-    """Say how many clips are usable, and of every other one why not."""
+def report(corpus: Corpus, store: CropStore, config: DataConfig, console: Console) -> None:
+    """Say how many clips are usable, of every other one why not, and the number of segments."""
     reasons = [(c.name, "excluded", c.excluded) for c in corpus.clips if c.excluded is not None]
     entries = [store.entry(c.name) for c in corpus.clips if c.excluded is None]
     reasons += [(e.clip, e.status, e.reason) for e in entries if e.status != "ok"]
@@ -289,6 +287,21 @@ def report(corpus: Corpus, store: CropStore, console: Console) -> None:
         console.print(f"  doubtful: {names[0]}: {said}", markup=False, highlight=False)
     for path, reason in corpus.unexpected:
         console.print(f"  not read: {path}: {reason}", markup=False, highlight=False)
+    for what, files in corpus.aside:
+        console.print(f"  passed over: {what}: {files}")
+    _report_segments([e.frames for e in entries if e.status == "ok"], config, console)
+
+
+def _report_segments(frames: Sequence[int], config: DataConfig, console: Console) -> None:
+    """Say how many segments clips give and, by a stride, which comes nearest the paper's number."""
+    length, rule, facts = config.segment_length, config.windows, facts_of(config)
+    total = sum(len(windows(n, length, rule.per_clip, rule.stride)) for n in frames)
+    console.print(f"{total} segments of {length} frames")
+    if frames and rule.stride is not None and facts is not None and facts.paper_segments:
+        nearest = nearest_stride(frames, length, facts.paper_segments)
+        console.print(
+            f"nearest the paper's {facts.paper_segments}: --data.windows.stride {nearest}"
+        )
 
 
 def main(argv: Iterable[str] | None = None) -> int:
@@ -306,7 +319,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         share = launched()
         store = fill(corpus, config.data, console, share)
         if share[0] == 0:
-            report(corpus, store, console)
+            report(corpus, store, config.data, console)
             if config.sheets is not None:
                 files = write_sheets(config.sheets, corpus, store, config.data.faces)
                 console.print(f"{len(files)} contact sheets in {config.sheets}")

@@ -1,5 +1,7 @@
 """Which frames of a clip form a segment (section 4.2 of the paper)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +74,24 @@ def windows(
     if stride is not None:
         return np.arange(0, last + 1, stride, dtype=np.int64)
     return np.round(np.linspace(0, last, per_clip or 15)).astype(np.int64)
+
+
+def nearest_stride(frames: Sequence[int], length: int, total: int) -> int:
+    """The stride that gives a number of segments nearest to a published one.
+
+    Args:
+        frames: Of each clip, at least one.
+        length: Frames of a segment, L.
+        total: The number wanted.
+
+    Returns:
+        The stride; of equally near ones the smallest.
+    """
+
+    def away(stride: int) -> int:
+        return abs(sum(len(windows(n, length, stride=stride)) for n in frames) - total)
+
+    return min(range(1, max(frames) + 1), key=away)
 
 
 def segment_frames(n: int, length: int, start: int) -> NDArray[np.int64]:

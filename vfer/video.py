@@ -88,6 +88,9 @@ if decord is not None:
     _BY = {"decord": _by_decord} | _BY
     _ERRORS += (decord.DECORDError, decord._ffi.base.DECORDLimitReachedError)
 
+MIN_PROMISED = 0.5
+"""A clip of fewer frames than this share of what its header promises is unreadable."""
+
 DECODERS = tuple(_BY)
 """The decoders there are on this platform, in the order in which they are tried."""
 

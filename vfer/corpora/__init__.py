@@ -1,6 +1,8 @@
 """What is on disk, as records: one module a corpus, each with ``FACTS`` and ``read``."""
 
+import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The paper's six classes; its "joy" is ``happiness`` here, in every corpus."""
 
-_JUNK = {"thumbs.db", ".ds_store", "desktop.ini"}
+_JUNK = {"thumbs.db", "desktop.ini"}
 _VIDEOS = {".avi", ".flv", ".mkv", ".mov", ".mp4", ".mpg", ".webm", ".wmv"}
 
 
@@ -47,6 +49,7 @@ class Corpus:
         clips: Ordered by name.
         unexpected: Files that do not fit the layout, each with the reason.
         missing: Clips that are annotated and not on disk, each with the reason.
+        aside: Files that belong to the corpus and are not read, as (what, how many).
     """
 
     name: str
@@ -54,6 +57,7 @@ class Corpus:
     clips: tuple[Clip, ...]
     unexpected: tuple[tuple[Path, str], ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
+    aside: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ class Facts:
         subjects: Subjects of a whole copy, likewise.
         defaults: The classes taken where ``data.classes`` is null; empty for all.
         broken: Names of clips known not to be usable, without folder and suffix.
+        beside: What the files of a suffix are that come with the clips and are only counted.
         paper_clips: Clips that Pan et al. 2019 count, or None where they do not use it.
+        paper_segments: Segments that they take of them, or None.
         paper_accuracy: Their accuracy, %, or None.
     """
 
@@ -85,7 +91,9 @@ class Facts:
     subjects: int | None = None
     defaults: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
     paper_clips: int | None = None
+    paper_segments: int | None = None
     paper_accuracy: float | None = None
 
     def nothing_at(self, root: Path) -> FileNotFoundError:
@@ -102,17 +110,15 @@ def squeeze(name: str) -> str:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder, sorted, without those that file managers leave behind."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.name.lower() not in _JUNK
-        and not path.name.startswith("._")
-        and "__macosx" not in (part.lower() for part in path.relative_to(folder).parts)
-    )
+    """All files below a folder, sorted, without what file managers and version control leave.
+
+    Those are hidden files and folders (``.git``, ``._x``), ``Thumbs.db`` and ``__MACOSX``.
+    """
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = [n for n in folders if n[0] != "." and n.lower() != "__macosx"]
+        found += [Path(where, n) for n in names if n[0] != "." and n.lower() not in _JUNK]
+    return sorted(path for path in found if path.is_file())
 
 
 def is_video(path: Path) -> bool:
@@ -123,6 +129,13 @@ def is_video(path: Path) -> bool:
 def name_below(path: Path, folder: Path) -> str:
     """A clip's name: its path below a folder, without suffix."""
     return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def parts_below(path: Path, folder: Path) -> list[str]:
+    """The names below a folder, as they are compared; one empty name of a path elsewhere."""
+    if not path.is_relative_to(folder):
+        return [""]
+    return [squeeze(part) for part in path.relative_to(folder).parts]
 
 
 def below(folder: Path, pattern: re.Pattern[str]) -> Path | None:
@@ -143,14 +156,33 @@ def below(folder: Path, pattern: re.Pattern[str]) -> Path | None:
 def whole(
     facts: Facts,
     clips: list[Clip],
-    unexpected: list[tuple[Path, str]],
+    others: list[tuple[Path, str]],
     missing: tuple[tuple[str, str], ...] = (),
+    aside: Mapping[str, int] | None = None,
 ) -> Corpus:
-    """The corpus of these clips, ordered by name."""
+    """The corpus of these clips, ordered by name.
+
+    Args:
+        facts: Of the corpus.
+        clips: In any order.
+        others: Every other file and why it is no clip; those in ``facts.beside`` are counted and
+            not unexpected.
+        missing: As in ``Corpus``.
+        aside: Further files to count.
+    """
+    counted = Counter(aside)
+    unexpected = []
+    for path, reason in others:
+        what = facts.beside.get(path.suffix.lower())
+        if what is None:
+            unexpected.append((path, reason))
+        else:
+            counted[what] += 1
     return Corpus(
         facts.name,
         tuple(facts.per_class),
         tuple(sorted(clips, key=lambda clip: clip.name)),
         tuple(unexpected),
         missing,
+        tuple(sorted((+counted).items())),  # without zeros
     )

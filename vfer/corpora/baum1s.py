@@ -7,6 +7,7 @@ The paper uses the six basic classes: 521 clips.
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from openpyxl import load_workbook
@@ -20,10 +21,10 @@ _CODES = (
 FACTS = Facts(
     name="baum1s",
     title="BAUM-1s",
-    paper="Zhalehpour et al. 2017, BAUM-1: A spontaneous audio-visual face database",
-    licence="research, on a signed agreement",
-    obtain="the corpus is free for research from its authors, on a signed agreement "
-    "(Zhalehpour et al. 2017)",
+    paper="Zhalehpour et al. 2017, BAUM-1: A spontaneous audio-visual face database of affective "
+    "and mental states",
+    licence="ask its authors",
+    obtain="ask its authors for the corpus (Zhalehpour et al. 2017)",
     layout="BAUM1s_MP4 - All/s001/S001_005.mp4",
     per_class={
         "anger": 56,
@@ -35,28 +36,30 @@ FACTS = Facts(
     },
     defaults=EMOTIONS,
     subjects=30,
+    beside={".srt": "subtitles"},
     paper_clips=521,
+    paper_segments=7000,
     paper_accuracy=46.51,
 )
 CLASSES = _CODES
 _NAME = re.compile(r"(s\d+)_(\d+)(\.mp4)?", re.IGNORECASE)
+_ACTED = re.compile("baum-?1a", re.IGNORECASE)
 _TABLES = (".xlsx", ".csv", ".xls")
 _SUBJECT, _CLIP, _CODE = 1, 3, 5  # columns, from 0
 
 
-def _table(root: Path) -> Path:
-    found = [
-        path
-        for path in files_below(root)
-        if path.suffix.lower() in _TABLES and path.name.lower().startswith("annotations")
-    ]
-    acted = [path for path in found if "baum1a" in path.name.lower()]
-    if acted or any("baum1a" in part.lower() for p in files_below(root) for part in p.parts[-3:]):
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in _TABLES and path.name.lower().startswith("annotations")
+
+
+def _table(root: Path, files: list[Path]) -> Path:
+    found = [path for path in files if _is_table(path)]
+    if any(_ACTED.search(part) for p in files for part in p.relative_to(root.parent).parts):
         raise ValueError(
             f"{root} holds BAUM-1a, the acted set; its codes are others. Give the folder of the "
             "spontaneous BAUM-1s with --data.root PATH"
         )
-    if not found and any(is_video(path) for path in files_below(root)):
+    if not found and any(is_video(path) for path in files):
         raise FileNotFoundError(
             f"no annotations at {root}: Annotations_BAUM1s.xlsx or .csv must be in it"
         )
@@ -120,13 +123,14 @@ def read(root: Path) -> Corpus:
         FileNotFoundError: If there are no annotations, or no annotated clip.
         ValueError: If it is BAUM-1a, or a row is wrong, named by its number.
     """
-    annotated = _annotations(_table(root))
+    files = files_below(root)
+    annotated = _annotations(_table(root, files))
     clips: dict[str, Clip] = {}
     unexpected: list[tuple[Path, str]] = []
-    for path in files_below(root):
-        if not is_video(path):
+    for path in files:
+        if _is_table(path):
             continue
-        found, key = _NAME.fullmatch(path.name), path.stem.upper()
+        found, key = _NAME.fullmatch(path.name) if is_video(path) else None, path.stem.upper()
         if found is None:
             unexpected.append((path, "not named as a clip of BAUM-1s"))
         elif path.parent.name.lower() != found[1].lower():
@@ -142,4 +146,4 @@ def read(root: Path) -> Corpus:
         raise FACTS.nothing_at(root)
     missing = tuple((key, "annotated, not on disk") for key in sorted(annotated.keys() - clips))
     corpus = whole(FACTS, list(clips.values()), unexpected, missing)
-    return Corpus(corpus.name, CLASSES, corpus.clips, corpus.unexpected, corpus.missing)
+    return replace(corpus, classes=CLASSES)

@@ -1,12 +1,14 @@
 """CREMA-D (Cao et al. 2014): 91 actors, 6 classes, in FLV.
 
-Names are ``subject_sentence_emotion_level``, such as ``1001_IEO_ANG_HI``.
+Names are ``subject_sentence_emotion_level``, such as ``1001_IEO_ANG_HI``. The actors' gender is
+that of ``VideoDemographics.csv``, where it is there.
 """
 
+import csv
 import re
 from pathlib import Path
 
-from vfer.corpora import Clip, Corpus, Facts, files_below, is_video, name_below, whole
+from vfer.corpora import Clip, Corpus, Facts, files_below, name_below, whole
 
 _CODES = {
     "ANG": "anger",
@@ -26,8 +28,20 @@ FACTS = Facts(
     per_class=dict.fromkeys(_CODES.values(), 1271) | {"neutral": 1087},
     subjects=91,
     broken=("1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD"),
+    beside={".wav": "audio", ".mp3": "audio", ".csv": "tables"},
 )
 _NAME = re.compile(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z]{2}\.flv", re.IGNORECASE)
+
+
+def _genders(files: list[Path]) -> dict[str, str]:
+    """Each actor's gender; of none where the table is not there."""
+    for path in files:
+        if path.name.lower() == "videodemographics.csv":
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.DictReader(file))
+            if rows and {"ActorID", "Sex"} <= rows[0].keys():  # not what git-lfs may have left
+                return {row["ActorID"]: row["Sex"].lower() for row in rows}
+    return {}
 
 
 def read(root: Path) -> Corpus:
@@ -44,12 +58,15 @@ def read(root: Path) -> Corpus:
     """
     clips: list[Clip] = []
     unexpected: list[tuple[Path, str]] = []
-    for path in files_below(root):
+    files = files_below(root)
+    genders = _genders(files)
+    for path in files:
         found = _NAME.fullmatch(path.name)
         emotion = _CODES.get(found[2].upper()) if found else None
         if found and emotion and 1001 <= int(found[1]) <= 1091:
-            clips.append(Clip(name_below(path, root), path, found[1], emotion))
-        elif is_video(path):
+            name, gender = name_below(path, root), genders.get(found[1])
+            clips.append(Clip(name, path, found[1], emotion, gender=gender))
+        else:
             unexpected.append((path, "not named as a clip of CREMA-D"))
     if not clips:
         raise FACTS.nothing_at(root)

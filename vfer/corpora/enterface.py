@@ -14,26 +14,24 @@ from vfer.corpora import (
     Facts,
     below,
     files_below,
-    is_video,
     name_below,
-    squeeze,
+    parts_below,
     whole,
 )
 
-OBTAIN = (
-    "the corpus is free for research from its authors, on a signed agreement: "
-    "http://www.enterface.net/enterface05/ (Martin et al. 2006)"
-)
 FACTS = Facts(
     name="enterface05",
     title="eNTERFACE'05",
     paper="Martin et al. 2006, The eNTERFACE'05 audio-visual emotion database",
-    licence="research, on a signed agreement",
-    obtain=OBTAIN,
+    licence="scientific research",
+    obtain="the corpus is free for scientific research from its authors: "
+    "http://www.enterface.net/enterface05/ (Martin et al. 2006)",
     layout="subject 1/anger/sentence 1/s1_an_1.avi",
     per_class=dict.fromkeys(EMOTIONS, 215) | {"happiness": 212},
     subjects=43,
+    beside={".npz": "truths of rendered clips", ".json": "settings of a rendered corpus"},
     paper_clips=1290,
+    paper_segments=19350,
     paper_accuracy=43.72,
 )
 NOT_SEGMENTED = "not segmented: the sentences of this emotion are one file"
@@ -71,19 +69,15 @@ def read(root: Path) -> Corpus:
     folder = find_root(root)
     clips: list[Clip] = []
     unexpected: list[tuple[Path, str]] = []
-    for path in files_below(folder):
-        parts = [squeeze(part) for part in path.relative_to(folder).parts]
+    for path in files_below(root):
+        parts = parts_below(path, folder)
         subject = _SUBJECT.fullmatch(parts[0])
+        name = name_below(path, folder) if subject else ""
         if subject is None:
-            if is_video(path):
-                unexpected.append((path, "not in a folder 'subject N'"))
-            continue
-        if path.suffix.lower() != ".avi":
-            if path.suffix.lower() != ".npz":  # the truth beside a rendered clip
-                unexpected.append((path, "not an AVI file"))
-            continue
-        name = name_below(path, folder)
-        if len(parts) not in (3, 4) or parts[1] not in EMOTIONS:
+            unexpected.append((path, "not in a folder 'subject N'"))
+        elif path.suffix.lower() != ".avi":
+            unexpected.append((path, "not an AVI file"))
+        elif len(parts) not in (3, 4) or parts[1] not in EMOTIONS:
             unexpected.append((path, "not in a folder 'subject N/<emotion>/sentence N'"))
         elif len(parts) == 3:
             clips.append(Clip(name, path, subject[1], parts[1], NOT_SEGMENTED))

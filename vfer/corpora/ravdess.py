@@ -5,11 +5,12 @@ Names are ``modality-channel-emotion-intensity-statement-repetition-actor``. Mod
 """
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from vfer.corpora import Clip, Corpus, Facts, files_below, is_video, name_below, whole
+from vfer.corpora import Clip, Corpus, Facts, files_below, name_below, whole
 
 Channel = Literal["speech", "song"]
 _EMOTIONS = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
@@ -23,6 +24,7 @@ FACTS = Facts(
     layout="Actor_01/02-01-06-01-02-01-01.mp4",
     per_class=dict.fromkeys(sorted(_EMOTIONS), 192) | {"neutral": 96},
     subjects=24,
+    beside={".wav": "audio only"},
 )
 SONG = replace(
     FACTS,
@@ -41,7 +43,7 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
 
     Args:
         root: The folder of the copy; archives may have unpacked into folders of their own.
-        channel: ``speech`` or ``song``; the takes of the other are not read and not listed.
+        channel: ``speech`` or ``song``; the takes of the other are only counted.
 
     Returns:
         The corpus: of each take the video-only file, or the audio-video one where only it is there.
@@ -49,27 +51,29 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
     Raises:
         FileNotFoundError: If no take of the channel is there.
     """
-    takes: dict[tuple[str, ...], Path] = {}
+    takes: dict[tuple[str, ...], dict[str, Path]] = {}  # by modality
     unexpected: list[tuple[Path, str]] = []
+    aside: Counter[str] = Counter()
     for path in files_below(root):
         found = _NAME.fullmatch(path.name)
         if found is None or not 1 <= int(found[7]) <= 24:
-            if is_video(path):
-                unexpected.append((path, "not named as a video of RAVDESS"))
+            unexpected.append((path, "not named as a video of RAVDESS"))
             continue
         if path.parent.name.lower().startswith("actor_") and path.parent.name[-2:] != found[7]:
             unexpected.append((path, f"of actor {found[7]}, in the folder {path.parent.name}"))
             continue
         if (found[2] == "01") != (channel == "speech"):
+            aside[f"not {channel}"] += 1
             continue
-        take = found.groups()[1:]
-        other = takes.get(take)
-        if other is not None and other.name[:2] == found[1]:
-            unexpected.append((path, f"the take is there already: {other}"))
-        elif other is None or found[1] == "02":
-            takes[take] = path
+        there = takes.setdefault(found.groups()[1:], {})
+        if found[1] in there:
+            unexpected.append((path, f"the take is there already: {there[found[1]]}"))
+        else:
+            there[found[1]] = path
     if not takes:
         raise FACTS.nothing_at(root)
+    aside["audio-video twins of video-only takes"] = sum(len(f) - 1 for f in takes.values())
+    read_from = {take: there.get("02") or there["01"] for take, there in takes.items()}
     clips = [
         Clip(
             name_below(path, root),
@@ -78,6 +82,6 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
             _EMOTIONS[int(take[1]) - 1],
             gender="male" if int(take[5]) % 2 else "female",
         )
-        for take, path in takes.items()
+        for take, path in read_from.items()
     ]
-    return whole(FACTS if channel == "speech" else SONG, clips, unexpected)
+    return whole(FACTS if channel == "speech" else SONG, clips, unexpected, aside=aside)

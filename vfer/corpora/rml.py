@@ -14,9 +14,8 @@ from vfer.corpora import (
     Facts,
     below,
     files_below,
-    is_video,
     name_below,
-    squeeze,
+    parts_below,
     whole,
 )
 
@@ -25,9 +24,9 @@ FACTS = Facts(
     name="rml",
     title="RML",
     paper="Wang and Guan 2008, Recognizing human emotional state from audiovisual signals",
-    licence="research, on a signed agreement",
-    obtain="the corpus is free for research from the RML, Toronto Metropolitan University, on a "
-    "signed agreement",
+    licence="non-commercial research, on a signed agreement",
+    obtain="the corpus is free for research from the Ryerson Multimedia Lab, on a signed "
+    "agreement: http://www.rml.ryerson.ca/rml-emotion-database.html",
     layout="s1/an1.avi",
     per_class=dict.fromkeys(EMOTIONS, 120),
     subjects=8,
@@ -53,12 +52,12 @@ def read(root: Path) -> Corpus:
         raise FACTS.nothing_at(root)
     clips: list[Clip] = []
     unexpected: list[tuple[Path, str]] = []
-    for path in files_below(folder):
-        parts = [squeeze(part) for part in path.relative_to(folder).parts]
+    for path in files_below(root):
+        parts = parts_below(path, folder)
         subject, found = _SUBJECT.fullmatch(parts[0]), _NAME.fullmatch(parts[-1])
         if subject and found and len(parts) in (2, 3):
             clips.append(Clip(name_below(path, folder), path, subject[1], _CODES[found[1]]))
-        elif is_video(path):
+        else:
             unexpected.append((path, "not a clip such as 's1/an1.avi' or 's1/<language>/an1.avi'"))
     if not clips:
         raise FACTS.nothing_at(root)

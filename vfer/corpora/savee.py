@@ -6,17 +6,7 @@ Names are a class code and a number, such as ``sa01``.
 import re
 from pathlib import Path
 
-from vfer.corpora import (
-    Clip,
-    Corpus,
-    Facts,
-    below,
-    files_below,
-    is_video,
-    name_below,
-    squeeze,
-    whole,
-)
+from vfer.corpora import Clip, Corpus, Facts, files_below, name_below, squeeze, whole
 
 _CODES = {
     "sa": "sadness",  # the codes of two letters first: s and a alone would take anger for sadness
@@ -36,6 +26,7 @@ FACTS = Facts(
     layout="AudioVisualClip/DC/a1.avi",
     per_class=dict.fromkeys(sorted(_CODES.values()), 60) | {"neutral": 120},
     subjects=4,
+    beside={".wav": "audio"},
 )
 _SUBJECT = re.compile("dc|je|jk|kl")
 _NAME = re.compile(rf"({'|'.join(_CODES)})(\d+)\.avi")
@@ -45,7 +36,7 @@ def read(root: Path) -> Corpus:
     """Read a copy of SAVEE.
 
     Args:
-        root: The folder of the copy, or its ``AudioVisualClip``.
+        root: The folder of the copy, with or without its other parts, or its ``AudioVisualClip``.
 
     Returns:
         The corpus.
@@ -53,18 +44,15 @@ def read(root: Path) -> Corpus:
     Raises:
         FileNotFoundError: If no clip is there.
     """
-    folder = below(root, _SUBJECT)
-    if folder is None:
-        raise FACTS.nothing_at(root)
     clips: list[Clip] = []
     unexpected: list[tuple[Path, str]] = []
-    for path in files_below(folder):
-        parts = [squeeze(part) for part in path.relative_to(folder).parts]
-        found = _NAME.fullmatch(parts[-1])
-        if found and len(parts) == 2 and _SUBJECT.fullmatch(parts[0]):
-            name, subject = name_below(path, folder), parts[0].upper()
-            clips.append(Clip(name, path, subject, _CODES[found[1]], gender="male"))
-        elif is_video(path):
+    for path in files_below(root):
+        found = _NAME.fullmatch(squeeze(path.name))
+        subject = _SUBJECT.fullmatch(squeeze(path.parent.name))
+        if found and subject:
+            name, emotion = name_below(path, root), _CODES[found[1]]
+            clips.append(Clip(name, path, subject[0].upper(), emotion, gender="male"))
+        else:
             unexpected.append((path, "not a clip such as 'DC/a1.avi'"))
     if not clips:
         raise FACTS.nothing_at(root)
