@@ -157,6 +157,17 @@ def test_a_crop_file_that_is_not_what_its_record_says_is_refused_with_the_remedy
     assert file.name in str(caught.value)
 
 
+def test_a_crop_file_in_which_one_byte_has_changed_is_refused_when_it_is_first_read(tmp_path):
+    CropStore(tmp_path).add(ENTRY, random_crops(3))
+    (file,) = (tmp_path / "crops").iterdir()
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match="is not what was written.*prepare again") as caught:
+        CropStore(tmp_path).crops(ENTRY.clip)
+    assert file.name in str(caught.value)
+
+
 def test_a_lost_crop_file_is_refused_with_the_remedy(tmp_path):
     store = CropStore(tmp_path)
     store.add(ENTRY, random_crops(3))
