@@ -54,3 +54,14 @@ def test_one_person_or_a_missing_class_is_refused(who, y):
     x = np.zeros((4, 2), np.float32)
     with pytest.raises(ValueError, match="two subjects and every class"):
         fit_classifier(x, np.array(y), who, 3)
+
+
+def test_features_that_vary_little_about_a_large_mean_are_fitted_exactly():
+    rng = np.random.default_rng(0)
+    x = (100 + 1e-3 * rng.normal(size=(60, 50))).astype(np.float32)
+    y, who = np.arange(60) % 3, [str(i % 4) for i in range(60)]
+    weight, bias, strength = fit_classifier(x, y, who, 3)
+    exact = StandardScaler().fit_transform(x.astype(np.float64))
+    expected = LogisticRegression(C=strength, max_iter=5000).fit(exact, y).decision_function(exact)
+    found = x.astype(np.float64) @ weight.T + bias
+    np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -47,7 +47,8 @@ def fit_classifier(
         scoring="accuracy",
         cv=GroupKFold(min(5, people)),
     )
-    search.fit(features, labels, groups=subjects)
+    exact = features.astype(np.float64)  # in float32 the scaler shifts what varies little
+    search.fit(exact, labels, groups=subjects)
     scale, regression = search.best_estimator_[0], search.best_estimator_[1]
     weight, bias = regression.coef_, regression.intercept_
     if classes == 2:  # one row, the second class's odds
