@@ -52,7 +52,7 @@ def faces(video: Path | None) -> tuple[Images, Images, Truth | None]:
         frames, truth = draw_clip(config, 1, EMOTIONS[0], 1)
         return grey(align(frames, truth.eyes.astype(np.float64), FaceConfig())), grey(frames), truth
     frames = read_frames(video)[0][:32]
-    crops = align(frames, track(frames, FaceConfig()).eyes, FaceConfig())
+    crops = align(frames, track([frames], FaceConfig()).eyes, FaceConfig())
     whole = np.stack([cv2.resize(f, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for f in frames])
     return grey(crops), grey(whole.astype(np.uint8)), None
 
