@@ -163,7 +163,7 @@ def test_a_crop_file_in_which_one_byte_has_changed_is_refused_when_it_is_first_r
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
-    with pytest.raises(ValueError, match="is not what was written.*prepare again") as caught:
+    with pytest.raises(ValueError, match=r"is not what was written.*prepare again") as caught:
         CropStore(tmp_path).crops(ENTRY.clip)
     assert file.name in str(caught.value)
 
