@@ -287,6 +287,33 @@ def test_while_the_larger_face_is_hidden_the_track_does_not_jump_to_the_other(tw
     assert np.linalg.norm(found.eyes - eyes, axis=-1).max() < 6
 
 
+def test_when_the_larger_face_leaves_its_place_is_kept_or_the_config_takes_the_other(two_faces):
+    frames, eyes = two_faces
+    left = frames.copy()
+    left[5:, :, 200:] = 90
+    config = FaceConfig(detect_every=1, stabilise="frame")
+    found = track([left], config)
+    assert found.detected == 5
+    assert np.linalg.norm(found.eyes[:5] - eyes[:5], axis=-1).max() < 4.5
+    np.testing.assert_array_equal(found.eyes[5:], found.eyes[[4, 4, 4]])
+    other = track([left], replace(config, follow="longest"))
+    assert other.detected == 8
+    assert (other.eyes[..., 0] < 200).all()
+    with pytest.raises(NoFaceError, match="frames 5 to 7"):
+        track([left], replace(config, max_gap=2))
+
+
+@pytest.mark.parametrize("gone", [[], [0], [4], [0, 1, 8]])
+def test_a_face_smaller_than_looked_for_at_first_is_found_where_there_is_no_other(gone):
+    small, truth = draw_clip(FacsConfig(frames=9, width=160, height=128), 1, "anger", 1)
+    frames = np.full((9, 600, 800, 3), 120, np.uint8)
+    frames[:, 200:328, 150:310] = small
+    frames[gone] = 0
+    found = track([frames], FaceConfig(detect_every=1, stabilise="frame"))
+    assert found.detected == 9 - len(gone)
+    assert np.linalg.norm(found.eyes - truth.eyes - [150, 200], axis=-1).mean() < 3
+
+
 def seen(frame, x, size=100.0):
     """A detection of the face whose box begins at x."""
     box = np.array([x, 0, x + size, size])

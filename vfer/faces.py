@@ -125,9 +125,9 @@ def detect(
 ) -> list[Detection]:
     """All faces in some frames of one clip.
 
-    Where MTCNN finds no face of ``config.min_face`` or more, it looks again: for smaller ones in
-    the batch's first frame if no frame holds a face, and for ones of half the size of those found
-    in the others.
+    Where MTCNN finds no face of ``config.min_face`` or more, it looks again: down to the smallest
+    in two frames of the batch if none holds a face, and for ones of half the size of those found in
+    the others.
 
     Args:
         indices: The frames' places in the clip.
@@ -144,7 +144,8 @@ def detect(
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(config.device)
         found = _cascade(images, smallest)
         if not any(found):
-            found[0] = _cascade(images[:1], cascade.SMALLEST)[0]
+            for i in {len(found) // 4, 3 * len(found) // 4}:  # one at a fade or a blink is not all
+                found[i] = found[i] or _cascade(images[i : i + 1], cascade.SMALLEST)[0]
         empty = [i for i, faces in enumerate(found) if not faces]
         sides = [box[2] - box[0] for faces in found for box, *_ in faces]
         half = max(cascade.SMALLEST, min(sides, default=np.inf) / 2)
