@@ -248,12 +248,11 @@ def stabilised(at: Sequence[int], eyes: Eyes, frames: int, config: FaceConfig) -
     return track.reshape(-1, 2, 2)
 
 
-@lru_cache(maxsize=8)
-def _places(fine: int, eye_row: float) -> torch.Tensor:
-    """Sample places of a crop around the middle of its eyes, ``(H, W, 2)`` crop px, x and y."""
-    x = (torch.arange(WIDTH * fine, dtype=torch.float64) + 0.5) / fine - WIDTH / 2
-    y = (torch.arange(HEIGHT * fine, dtype=torch.float64) + 0.5) / fine - eye_row * HEIGHT
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).float()
+@lru_cache(maxsize=16)
+def _places(size: int, fine: int, origin: float) -> NDArray[np.float64]:
+    """Sample places along an axis of a crop, ``(fine, size)`` px from the origin."""
+    places = (np.arange(size * fine) + 0.5) / fine - origin
+    return np.ascontiguousarray(places.reshape(size, fine).T)
 
 
 def align(frames: NDArray[np.uint8], eyes: Eyes, config: FaceConfig) -> NDArray[np.uint8]:
@@ -286,15 +285,19 @@ def align(frames: NDArray[np.uint8], eyes: Eyes, config: FaceConfig) -> NDArray[
         size = stop - start
         fine = max(1, int(np.ceil(np.hypot(cos, sin))))  # samples a crop pixel and axis
         # grid_sample's coordinates: −1 and 1 are the edges of the part
-        matrix = torch.from_numpy((turn * 2 / size).astype(np.float32))
-        shift = torch.from_numpy((((middle - start) * 2 + 1) / size - 1).astype(np.float32))
+        along, down = turn * 2 / size
+        rows = _places(HEIGHT, fine, config.eye_row * HEIGHT)[:, None, :, None, None] * down
+        rows += ((middle - start) * 2 + 1) / size - 1
+        columns = _places(WIDTH, fine, WIDTH / 2)[None, :, None, :, None] * along
+        # samples of one crop pixel lie in planes of their own: cheaper to average than squares
+        places = torch.from_numpy(rows).float() + torch.from_numpy(columns).float()
         sampled = F.grid_sample(
             torch.from_numpy(part).permute(2, 0, 1)[None].float(),
-            (_places(fine, config.eye_row) @ matrix + shift)[None],
+            places.view(1, -1, WIDTH, 2),
             mode="bilinear",
             padding_mode="border",
             align_corners=False,
         )
-        averaged = F.avg_pool2d(sampled, fine)[0]
+        averaged = sampled.view(3, -1, HEIGHT, WIDTH).mean(1)
         crop[:] = averaged.round_().clamp_(0, 255).byte().permute(1, 2, 0).numpy()
     return crops
