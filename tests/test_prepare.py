@@ -272,23 +272,26 @@ def test_killed_twenty_times_it_still_makes_the_same_store(facs_root, tmp_path):
             "--data.cache", str(tmp_path / cache), "--data.flow.levels", "1",
         ]  # fmt: skip
 
-    start = time.monotonic()
+    def written():
+        return sum(path.is_file() for path in (tmp_path / "killed").rglob("*"))
+
     command = [sys.executable, "-m", "vfer.prepare"]
     subprocess.run([*command, *arguments("whole")], check=True, stdout=subprocess.DEVNULL)
-    lasts = time.monotonic() - start
-    rng, finished = np.random.default_rng(0), 0
-    for _ in range(20):
+    rng, kills = np.random.default_rng(0), 0
+    while kills < 20:
+        enough = written() + rng.integers(0, 6)
         process = subprocess.Popen(
             [*command, *arguments("killed")], stdout=subprocess.DEVNULL, start_new_session=True
         )
-        try:
-            process.wait(rng.uniform(0.3, 0.9) * lasts)
-            finished += 1
-            shutil.rmtree(tmp_path / "killed")
-        except subprocess.TimeoutExpired:
+        while process.poll() is None and written() <= enough:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.1))
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    assert finished < 15
+            kills += 1
+        else:  # it came to its end before
+            shutil.rmtree(tmp_path / "killed")
+        process.wait()
     subprocess.run([*command, *arguments("killed")], check=True, stdout=subprocess.DEVNULL)
     (whole,), (killed,) = ((tmp_path / n / "crops").iterdir() for n in ("whole", "killed"))
     assert files(CropStore(whole)) == files(CropStore(killed))
