@@ -110,9 +110,7 @@ def each(method: Callable[..., Any], first: Images, second: Images) -> Images:
 def tvl1(first: Images, second: Images) -> Images:
     """scikit-image's TV-L1, which wants images in 0…1 and gives rows first."""
     pairs = zip(first / 255, second / 255, strict=True)
-    return np.stack(
-        [optical_flow_tvl1(a, b)[::-1] for a, b in pairs]  # type: ignore[no-untyped-call]
-    )
+    return np.stack([optical_flow_tvl1(a, b)[::-1] for a, b in pairs])
 
 
 def methods() -> dict[str, Method]:
