@@ -378,6 +378,7 @@ def test_a_face_that_leaps_begins_a_new_run():
         ("eye_row", 1.1),
         ("stabilise", "median"),
         ("detector", "retinaface"),
+        ("device", "tpu"),
         ("follow", "prettiest"),
     ],
 )

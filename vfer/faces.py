@@ -35,6 +35,7 @@ class NoFaceError(ValueError):
 
 
 Detector = Literal["mtcnn", "viola_jones"]
+Device = Literal["cpu", "cuda"]
 Stabilise = Literal["clip", "smooth", "frame"]
 
 
@@ -64,7 +65,7 @@ class FaceConfig:
     """
 
     detector: Detector = "mtcnn"
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     follow: Follow = "largest"
     detect_every: int = 4
     min_face: float = 0.2
@@ -79,6 +80,7 @@ class FaceConfig:
         """Refuse values outside their ranges."""
         for name, choice in (
             ("detector", Detector),
+            ("device", Device),
             ("follow", Follow),
             ("stabilise", Stabilise),
         ):
