@@ -15,7 +15,7 @@ from vfer.cli import bar
 from vfer.config import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.files import sha256
-from vfer.video import DECODERS, MIN_PROMISED, VideoError, decode, probe
+from vfer.video import ATTEMPTS, MIN_PROMISED, VideoError, decode, probe
 from vfer.workers import Died, cores, impatient, outcomes
 
 _CONTAINER = {
@@ -131,10 +131,9 @@ def decode_all(
     """
     wrong: dict[str, tuple[str, str]] = {}
     work = partial(_decoded, config.decode_timeout)
-    ways = (DECODERS, DECODERS[-1:])
     with bar(console) as progress:
         task = progress.add_task("decoding clips", total=len(clips))
-        for clip, said in outcomes(work, clips, ways, config.workers or cores()):
+        for clip, said in outcomes(work, clips, ATTEMPTS, config.workers or cores()):
             if isinstance(said, Died):
                 wrong[clip.name] = ("unreadable", f"the process that read it {said.reason}")
             elif said is not None:

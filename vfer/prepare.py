@@ -31,7 +31,7 @@ from vfer.segments import nearest_stride, windows
 from vfer.sheets import write_sheets
 from vfer.store import CropStore, Entry, array_bytes, store_key
 from vfer.transforms import FlowConfig, flow_key, pair_flow
-from vfer.video import DECODERS, MIN_PROMISED, Run, VideoError, decode, probe
+from vfer.video import ATTEMPTS, DECODERS, MIN_PROMISED, Run, VideoError, decode, probe
 from vfer.workers import Died, cores, impatient, launched, outcomes
 
 
@@ -58,6 +58,17 @@ KEPT = 2**30
 Decode = Callable[[Path, str], Iterator[Run]]
 
 
+def _unprepared(clip: Clip) -> Entry:
+    """A clip's record before anything is decoded; with a reason if the file cannot be opened."""
+    entry = Entry(clip.name, "unreadable")
+    try:
+        about = clip.path.stat()
+        entry = replace(entry, size=about.st_size, modified=about.st_mtime_ns)
+        return replace(entry, source=sha256(clip.path))
+    except OSError as error:
+        return replace(entry, reason=str(VideoError(clip.path, str(error.strerror))))
+
+
 def prepare_clip(
     clip: Clip,
     config: FaceConfig,
@@ -75,13 +86,9 @@ def prepare_clip(
     Returns:
         The record, and the crops ``(T, 150, 110, 3)`` uint8 of a usable clip.
     """
-    entry = Entry(clip.name, "unreadable")
-    try:
-        about = clip.path.stat()
-        entry = replace(entry, size=about.st_size, modified=about.st_mtime_ns)
-        entry = replace(entry, source=sha256(clip.path))
-    except OSError as error:
-        return replace(entry, reason=str(VideoError(clip.path, str(error.strerror)))), None
+    entry = _unprepared(clip)
+    if entry.reason:
+        return entry, None
     fps, promised = probe(clip.path)
     entry = replace(entry, fps=fps, promised=promised)
     reasons: list[str] = []
@@ -170,8 +177,7 @@ def _fill_crops(
     task = progress.add_task("preparing clips", total=len(clips))
     dead: list[tuple[Clip, str]] = []
     work = partial(_prepare_into, store.directory, config, prepare)
-    ways = (DECODERS, DECODERS[-1:])
-    for clip, outcome in outcomes(work, clips, ways, config.workers or cores()):
+    for clip, outcome in outcomes(work, clips, ATTEMPTS, config.workers or cores()):
         if isinstance(outcome, Died):
             dead.append((clip, outcome.reason))
         else:
@@ -182,10 +188,8 @@ def _fill_crops(
             "with too little memory, fewer --data.workers help"
         )
     for clip, said in dead:
-        about = clip.path.stat()
-        found = (sha256(clip.path), about.st_size, about.st_mtime_ns)
         error = VideoError(clip.path, f"the process that read it {said}")
-        store.add(Entry(clip.name, "unreadable", str(error), *found), None)
+        store.add(replace(_unprepared(clip), reason=str(error)), None)
         progress.advance(task)
 
 

@@ -11,7 +11,7 @@ import csv
 import glob
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from hashlib import sha256 as hash_bytes
 from pathlib import Path
@@ -130,7 +130,10 @@ class CropStore:
             found = clip.path.stat()
             if (found.st_size, found.st_mtime_ns) == (entry.size, entry.modified):
                 return True
-            if sha256(clip.path) == entry.source:  # copied, or touched
+            if sha256(clip.path) == entry.source:  # copied, or touched: known from here on
+                self._entries[clip.name] = replace(
+                    entry, size=found.st_size, modified=found.st_mtime_ns
+                )
                 return True
         except OSError:  # the video is gone or locked away: its crops are all there is
             return True

@@ -93,6 +93,8 @@ MIN_PROMISED = 0.5
 
 DECODERS = tuple(_BY)
 """The decoders there are on this platform, in the order in which they are tried."""
+ATTEMPTS = (DECODERS, DECODERS[-1:])
+"""Of a clip over which a process dies: all of them, then the last in a process of its own."""
 
 
 def _check_file(path: Path) -> None:
