@@ -155,6 +155,7 @@ def below(folder: Path, pattern: re.Pattern[str]) -> Path | None:
 
 def whole(
     facts: Facts,
+    root: Path,
     clips: list[Clip],
     others: list[tuple[Path, str]],
     missing: tuple[tuple[str, str], ...] = (),
@@ -164,12 +165,18 @@ def whole(
 
     Args:
         facts: Of the corpus.
+        root: Of the copy.
         clips: In any order.
         others: Every other file and why it is no clip; those in ``facts.beside`` are counted and
             not unexpected.
         missing: As in ``Corpus``.
         aside: Further files to count.
+
+    Raises:
+        FileNotFoundError: If no clip takes part.
     """
+    if not any(clip.excluded is None for clip in clips):
+        raise facts.nothing_at(root)
     counted = Counter(aside)
     unexpected = []
     for path, reason in others:

@@ -142,8 +142,6 @@ def read(root: Path) -> Corpus:
         else:
             subject = str(int(found[1][1:]))
             clips[key] = Clip(name_below(path, root), path, subject, annotated[key])
-    if not clips:
-        raise FACTS.nothing_at(root)
     missing = tuple((key, "annotated, not on disk") for key in sorted(annotated.keys() - clips))
-    corpus = whole(FACTS, list(clips.values()), unexpected, missing)
+    corpus = whole(FACTS, root, list(clips.values()), unexpected, missing)
     return replace(corpus, classes=CLASSES)

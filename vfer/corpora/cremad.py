@@ -68,6 +68,4 @@ def read(root: Path) -> Corpus:
             clips.append(Clip(name, path, found[1], emotion, gender=gender))
         else:
             unexpected.append((path, "not named as a clip of CREMA-D"))
-    if not clips:
-        raise FACTS.nothing_at(root)
-    return whole(FACTS, clips, unexpected)
+    return whole(FACTS, root, clips, unexpected)

@@ -39,18 +39,6 @@ _SUBJECT = re.compile(r"subject\s*(\d+)")
 _SENTENCE = re.compile(r"sentence\s*(\d+)")
 
 
-def find_root(root: Path) -> Path:
-    """The folder that holds the ``subject N`` folders: ``root``, or one in it.
-
-    Raises:
-        FileNotFoundError: Saying what is expected where and how the corpus is obtained.
-    """
-    folder = below(root, _SUBJECT)
-    if folder is None:
-        raise FACTS.nothing_at(root)
-    return folder
-
-
 def read(root: Path) -> Corpus:
     """Read a copy of eNTERFACE'05, or a rendered corpus of its layout.
 
@@ -66,7 +54,9 @@ def read(root: Path) -> Corpus:
     Raises:
         FileNotFoundError: If no ``subject N`` folder is there, or no clip in any of them.
     """
-    folder = find_root(root)
+    folder = below(root, _SUBJECT)
+    if folder is None:
+        raise FACTS.nothing_at(root)
     clips: list[Clip] = []
     unexpected: list[tuple[Path, str]] = []
     for path in files_below(root):
@@ -85,6 +75,4 @@ def read(root: Path) -> Corpus:
             clips.append(Clip(name, path, subject[1], parts[1]))
         else:
             unexpected.append((path, "not in a folder 'sentence N'"))
-    if not any(clip.excluded is None for clip in clips):
-        raise FACTS.nothing_at(root)
-    return whole(FACTS, clips, unexpected)
+    return whole(FACTS, root, clips, unexpected)

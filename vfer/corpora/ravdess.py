@@ -70,8 +70,6 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
             unexpected.append((path, f"the take is there already: {there[found[1]]}"))
         else:
             there[found[1]] = path
-    if not takes:
-        raise FACTS.nothing_at(root)
     aside["audio-video twins of video-only takes"] = sum(len(f) - 1 for f in takes.values())
     read_from = {take: there.get("02") or there["01"] for take, there in takes.items()}
     clips = [
@@ -84,4 +82,4 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
         )
         for take, path in read_from.items()
     ]
-    return whole(FACTS if channel == "speech" else SONG, clips, unexpected, aside=aside)
+    return whole(FACTS if channel == "speech" else SONG, root, clips, unexpected, aside=aside)

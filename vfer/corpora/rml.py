@@ -59,6 +59,4 @@ def read(root: Path) -> Corpus:
             clips.append(Clip(name_below(path, folder), path, subject[1], _CODES[found[1]]))
         else:
             unexpected.append((path, "not a clip such as 's1/an1.avi' or 's1/<language>/an1.avi'"))
-    if not clips:
-        raise FACTS.nothing_at(root)
-    return whole(FACTS, clips, unexpected)
+    return whole(FACTS, root, clips, unexpected)

@@ -54,6 +54,4 @@ def read(root: Path) -> Corpus:
             clips.append(Clip(name, path, subject[0].upper(), emotion, gender="male"))
         else:
             unexpected.append((path, "not a clip such as 'DC/a1.avi'"))
-    if not clips:
-        raise FACTS.nothing_at(root)
-    return whole(FACTS, clips, unexpected)
+    return whole(FACTS, root, clips, unexpected)
