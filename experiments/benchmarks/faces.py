@@ -20,11 +20,10 @@ from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from scipy.ndimage import gaussian_filter1d
 
 from vfer.corpora import EMOTIONS
 from vfer.corpora.facs import FacsConfig, draw_clip
-from vfer.faces import BATCH, FaceConfig, detect
+from vfer.faces import BATCH, FaceConfig, detect, stabilised
 from vfer.follow import Detection, follow
 from vfer.video import read_frames
 
@@ -54,12 +53,16 @@ def plain(frames: NDArray[np.uint8]) -> list[Detection]:
     return found
 
 
+def sampled_of(frames: int, config: FaceConfig) -> list[int]:
+    """The frames on which detection runs: every so many, and the last."""
+    return sorted({*range(0, frames, config.detect_every), frames - 1})
+
+
 def by(config: FaceConfig) -> Callable[[NDArray[np.uint8]], list[Detection]]:
     """The detections that ``vfer.faces.track`` works from."""
 
     def run(frames: NDArray[np.uint8]) -> list[Detection]:
-        last = len(frames) - 1
-        sampled = sorted({*range(0, len(frames), config.detect_every), last})
+        sampled = sampled_of(len(frames), config)
         found = []
         for start in range(0, len(sampled), BATCH):
             batch = sampled[start : start + BATCH]
@@ -78,12 +81,11 @@ def eyes_of(detections: list[Detection], frames: int) -> tuple[NDArray[np.float6
         return np.full((frames, 2, 2), np.nan), 0
     face = follow(detections)
     at = [d.frame for d in face]
-    found = np.stack([d.eyes for d in face]).reshape(len(face), 4)
-    every = np.arange(at[0], at[-1] + 1)
-    eyes = np.stack([np.interp(every, at, found[:, i]) for i in range(4)], axis=1)
-    whole = np.full((frames, 4), np.nan)
-    whole[every] = gaussian_filter1d(eyes, FaceConfig().smooth_sigma, axis=0, mode="nearest")
-    return whole.reshape(-1, 2, 2), len(face)
+    seen = slice(at[0], at[-1] + 1)
+    eyes = np.full((frames, 2, 2), np.nan)
+    found = np.stack([d.eyes for d in face])
+    eyes[seen] = stabilised([t - at[0] for t in at], found, at[-1] + 1 - at[0], FaceConfig())
+    return eyes, len(face)
 
 
 def apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -130,9 +132,7 @@ def measure(case: Case, console: Console, rounds: int) -> None:
     reference = eyes_of(found[first], count)[0]
     for name in ways:
         eyes, faces = eyes_of(found[name], count)
-        sampled = count if "every frame" in name else len(
-            {*range(0, count, default.detect_every), count - 1}
-        )  # fmt: skip
+        sampled = count if "every frame" in name else len(sampled_of(count, default))
         truth = "" if case.eyes is None else f"{apart(eyes, case.eyes):.2f} px"
         table.add_row(
             name,
