@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    precision_score,
+    recall_score,
+)
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from vfer.scoring import (
+    across_seeds,
     bootstrap_interval,
+    compare,
     confusion_matrix,
     coverage,
     oracle_accuracy,
@@ -63,6 +71,12 @@ def test_scikit_learn_agrees(rows):
     present = sorted(set(truth))
     uar = recall_score(truth, predicted, labels=present, average="macro", zero_division=0)
     assert one.uar() == pytest.approx(uar, abs=1e-12)
+    f1 = f1_score(truth, predicted, labels=present, average="macro", zero_division=0)
+    assert one.macro_f1() == pytest.approx(f1, abs=1e-12)
+    precision = precision_score(
+        truth, predicted, labels=CLASSES, average=None, zero_division=np.nan
+    )
+    np.testing.assert_allclose(one.precision(), precision, atol=1e-12)
     scored = [row for row in rows if row.status == "scored"]
     pairs = [row.label for row in scored], [row.prediction(CLASSES) for row in scored]
     reference = sklearn_confusion(*pairs, labels=CLASSES)
@@ -235,6 +249,102 @@ def test_bootstrap_depends_on_the_seed_alone():
     assert bootstrap_interval(rows, CLASSES, seed=1) != first
 
 
+def simulated(subjects, seed):
+    """A corpus of 5 clips a class and person; how well a person is recognised differs."""
+    rng = np.random.default_rng([seed, subjects])
+    rows = []
+    for subject, p in enumerate(rng.beta(4.5, 5.5, subjects)):  # 0.45 ± 0.15
+        for i, right in enumerate(rng.random(5 * len(CLASSES)) < p):
+            label = CLASSES[i % len(CLASSES)]
+            answer = label if right else CLASSES[(i + 1) % len(CLASSES)]
+            rows.append(clip(f"{subject}-{i}", label, answer, subject=f"s{subject:02}"))
+    return rows
+
+
+@pytest.mark.parametrize("subjects", [24, 43])
+@pytest.mark.parametrize("corpora", [60, pytest.param(2000, marks=pytest.mark.slow)])
+def test_intervals_cover_the_truth(subjects, corpora):
+    found = [bootstrap_interval(simulated(subjects, seed), CLASSES) for seed in range(corpora)]
+    for name in ("accuracy", "uar"):
+        covered = sum(one[name][0] <= 0.45 <= one[name][1] for one in found)
+        print(f"{subjects} subjects, {name}: {covered} of {corpora} intervals cover the truth")
+        # So few of 60 would be seen once in 3000 times if 92 % covered.
+        chance = 0 if corpora == 2000 else 3.4 * math.sqrt(corpora * 0.92 * 0.08)
+        assert covered >= 0.92 * corpora - chance
+
+
+def worse(rows, share, seed=0):
+    """The same clips, some of the right answers made wrong."""
+    rng = np.random.default_rng(seed)
+    return [
+        clip(row.clip, row.label, CLASSES[CLASSES.index(row.label) - 1], subject=row.subject)
+        if row.prediction(CLASSES) == row.label and rng.random() < share
+        else row
+        for row in rows
+    ]
+
+
+def test_a_model_does_not_differ_from_itself():
+    rows = simulated(24, 0)
+    for found in compare(rows, rows[::-1], CLASSES).values():
+        assert found == {"difference": 0, "ci95": [0, 0], "p": 1}
+
+
+def test_a_paired_difference_is_found_where_the_intervals_overlap():
+    better = simulated(24, 0)
+    poorer = worse(better, 0.15)
+    found = compare(poorer, better, CLASSES)["accuracy"]
+    lower = [bootstrap_interval(rows, CLASSES)["accuracy"] for rows in (poorer, better)]
+    assert lower[1][0] < lower[0][1]  # the intervals overlap
+    wanted = tally(better, CLASSES).accuracy() - tally(poorer, CLASSES).accuracy()
+    assert found["difference"] == pytest.approx(wanted, abs=1e-15)
+    assert 0 < found["ci95"][0] < found["difference"] < found["ci95"][1]
+    assert found["p"] < 0.01
+    back = compare(better, poorer, CLASSES)["accuracy"]
+    assert back["p"] == found["p"]
+    assert back["ci95"] == pytest.approx([-x for x in found["ci95"][::-1]])
+
+
+def test_models_that_differ_by_chance_seldom_seem_to_differ():
+    ps = []
+    for seed in range(60):
+        first, second = simulated(24, seed), worse(simulated(24, seed), 0.3, seed)
+        third = worse(simulated(24, seed), 0.3, 1000 + seed)
+        assert compare(first, second, CLASSES)["accuracy"]["p"] < 0.05
+        ps.append(compare(second, third, CLASSES)["accuracy"]["p"])
+    # Expected: 6 and 30. The bounds are five standard deviations away, and the null is exact.
+    assert sum(p < 0.1 for p in ps) <= 6 + 5 * math.sqrt(60 * 0.1 * 0.9)
+    assert sum(p < 0.5 for p in ps) >= 30 - 5 * math.sqrt(60 * 0.25)
+
+
+def test_models_scored_on_other_clips_are_not_compared():
+    rows = simulated(3, 0)
+    with pytest.raises(ValueError, match=r"cannot be compared; they differ in 0-0$"):
+        compare(rows, rows[1:], CLASSES)
+    other = [replace(row, subject="someone") for row in rows]
+    with pytest.raises(ValueError, match="0-0, 0-1, 0-10 and 42 more"):
+        compare(rows, other, CLASSES)
+
+
+def test_the_summary_over_seeds():
+    rows = [worse(simulated(6, 0), share) for share in (0.1, 0.3)]
+    run = RUN | {"folds": {0: [f"s{i:02}" for i in range(6)]}}
+    parts = [results(Tables(tuple(clips)), **run) for clips in rows]
+    parts[1]["seeds"] = [5]
+    found = across_seeds({"seed-4": parts[0], "seed-5": parts[1]}, rows)
+    assert (found["seeds"], found["bundles"]) == ([4, 5], ["seed-4", "seed-5"])
+    means = [part["accuracy"]["mean"] for part in parts]
+    assert found["accuracy"]["values"] == means
+    assert found["accuracy"]["mean"] == pytest.approx(sum(means) / 2)
+    assert found["accuracy"]["std"] == pytest.approx(abs(means[0] - means[1]) / math.sqrt(2))
+    # Accuracy over seeds is that of all their clips together.
+    together = [replace(row, clip=f"{k} {row.clip}") for k in (0, 1) for row in rows[k]]
+    interval = bootstrap_interval(together, CLASSES)["accuracy"]
+    assert found["accuracy"]["ci95"] == pytest.approx(interval)
+    with pytest.raises(ValueError, match="differ in selection"):
+        across_seeds({"a": parts[0], "b": parts[1] | {"selection": "validation"}}, rows)
+
+
 def test_the_oracle_is_the_best_test_point_of_the_last_stage():
     points = [
         CurvePoint(0, "spatial", 10, "test", 0.9, None),
@@ -288,6 +398,7 @@ def test_results_by_hand():
     found = results(small_tables(), **RUN)
     assert found["accuracy"].pop("ci95") == [0.0, 1.0]
     assert found["uar"].pop("ci95") == [0.0, 1.0]
+    assert found["macro_f1"].pop("ci95") == [0.0, 1.0]
     third = pytest.approx(1 / 3, abs=1e-15)
     std = pytest.approx(math.sqrt(((1 / 3 - 2 / 3) ** 2 + (1 - 2 / 3) ** 2) / 1), abs=1e-15)
     uar_std = pytest.approx(math.sqrt((0.25 - 0.625) ** 2 * 2), abs=1e-15)
@@ -300,7 +411,13 @@ def test_results_by_hand():
         "seeds": [4],
         "accuracy": {"mean": pytest.approx(2 / 3), "std": std, "pooled": 0.5},
         "uar": {"mean": 0.625, "std": uar_std, "pooled": 0.5},
+        "macro_f1": {  # pooled: of anger 2 clips, 2 taken for it, 1 right; of sadness 2, 1, 1
+            "mean": pytest.approx((1 / 4 + 1) / 2),
+            "std": pytest.approx(3 / 4 / math.sqrt(2)),
+            "pooled": pytest.approx((2 / 4 + 2 / 3) / 2),
+        },
         "recall": {"anger": 0.5, "happiness": None, "sadness": 0.5},
+        "precision": {"anger": 0.5, "happiness": None, "sadness": 1.0},
         "segment_accuracy": 2 / 3,
         "chance": 1 / 3,
         "majority": 0.5,
@@ -313,7 +430,11 @@ def test_results_by_hand():
                 "segments": 2,
                 "accuracy": third,
                 "uar": 0.25,
+                "macro_f1": 0.25,
                 "oracle_accuracy": None,
+                "recall": {"anger": 0.5, "happiness": None, "sadness": 0.0},
+                "precision": {"anger": 0.5, "happiness": None, "sadness": None},
+                "confusion_matrix": [[1, 0, 0], [0, 0, 0], [1, 0, 0]],
             },
             {
                 "fold": 1,
@@ -322,7 +443,11 @@ def test_results_by_hand():
                 "segments": 1,
                 "accuracy": 1.0,
                 "uar": 1.0,
+                "macro_f1": 1.0,
                 "oracle_accuracy": 0.75,
+                "recall": {"anger": None, "happiness": None, "sadness": 1.0},
+                "precision": {"anger": None, "happiness": None, "sadness": 1.0},
+                "confusion_matrix": [[0, 0, 0], [0, 0, 0], [0, 0, 1]],
             },
         ],
         "confusion_matrix": [[1, 0, 0], [0, 0, 0], [1, 0, 1]],

@@ -6,9 +6,9 @@ out) counts nowhere.
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,22 +19,32 @@ from vfer.tables import STATUSES, STREAMS, ClipResult, CurvePoint, Tables, first
 SCHEMA = 1
 """The version of ``results.json``."""
 SELECTIONS = ("last", "validation")
+MEASURES = ("accuracy", "uar", "macro_f1")
+"""What is summarised with an interval; each is a method of `Tally`."""
 LAST_STAGE = "vlan"
 RESAMPLES = 2000
 """Bootstrap resamples; at the seed 0 of every bundle, so that an interval can be computed again."""
+MIN_SUBJECTS = 12
+"""With fewer subjects than these a bootstrap over them gives intervals that are too narrow."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts per class, from which accuracy and UAR follow.
+    """Counts per class, from which all measures follow.
 
     Attributes:
         clips: ``(…, classes)``, how many clips show the class.
         correct: ``(…, classes)``, how many of these were recognised.
+        predicted: ``(…, classes)``, how many clips were taken for the class.
     """
 
     clips: npt.NDArray[np.int64]
     correct: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+
+    def precision(self) -> npt.NDArray[np.float64]:
+        """``(…, classes)``, 0…1; NaN for a class that no clip was taken for."""
+        return np.where(self.predicted > 0, self.correct / np.maximum(self.predicted, 1), np.nan)
 
     def recall(self) -> npt.NDArray[np.float64]:
         """``(…, classes)``, 0…1; NaN for a class that no clip shows."""
@@ -50,6 +60,15 @@ class Tally:
         mean: npt.NDArray[np.float64] = np.nanmean(self.recall(), axis=-1)
         return mean
 
+    def macro_f1(self) -> npt.NDArray[np.float64]:
+        """``(…)``, 0…1: F1 = 2·correct/(shown + predicted), averaged over the classes shown.
+
+        A miss lowers recall and so F1; it is no prediction of any class.
+        """
+        f1 = 2 * self.correct / np.maximum(self.clips + self.predicted, 1)
+        mean: npt.NDArray[np.float64] = np.nanmean(np.where(self.clips > 0, f1, np.nan), axis=-1)
+        return mean
+
 
 def counted(rows: Sequence[ClipResult]) -> list[ClipResult]:
     """The rows that enter accuracies: all but the excluded ones."""
@@ -62,18 +81,21 @@ def tally(rows: Sequence[ClipResult], classes: Sequence[str]) -> Tally:
     Raises:
         ValueError: Nothing is left to count, or a label is none of the classes.
     """
-    clips, correct = np.zeros((2, len(classes)), dtype=np.int64)
+    clips, correct, predicted = np.zeros((3, len(classes)), dtype=np.int64)
     for row in counted(rows):
         if row.label not in classes:
             raise ValueError(
                 f"clip {row.clip!r}: label {row.label!r} is none of {', '.join(classes)}"
             )
         index = classes.index(row.label)
+        prediction = row.prediction(classes)
         clips[index] += 1
-        correct[index] += row.prediction(classes) == row.label
+        correct[index] += prediction == row.label
+        if prediction is not None:
+            predicted[classes.index(prediction)] += 1
     if not clips.any():
         raise ValueError("no clips to score: every one is excluded, or there are none")
-    return Tally(clips, correct)
+    return Tally(clips, correct, predicted)
 
 
 def confusion_matrix(rows: Sequence[ClipResult], classes: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -92,6 +114,27 @@ def coverage(rows: Sequence[ClipResult]) -> dict[str, int]:
     return {"clips": len(rows), **counts}
 
 
+def _resampled(
+    rows: Sequence[ClipResult], classes: Sequence[str], resamples: int, seed: int
+) -> Tally:
+    """``(resamples, classes)`` counts with subjects drawn again, as many as there are."""
+    of_subject: dict[str, list[ClipResult]] = defaultdict(list)
+    for row in counted(rows):
+        of_subject[row.subject].append(row)
+    tallies = [tally(of_subject[name], classes) for name in sorted(of_subject)]
+    n = len(tallies)
+    # Multinomial counts by way of uniform numbers: NumPy may change how multinomial() draws.
+    drawn = np.floor(np.random.default_rng(seed).random((resamples, n)) * n).astype(np.int64)
+    flat = (drawn + n * np.arange(resamples)[:, None]).ravel()
+    times = np.bincount(flat, minlength=resamples * n).reshape(resamples, n)
+    return Tally(*(times @ np.stack([getattr(t, f.name) for t in tallies]) for f in fields(Tally)))
+
+
+def _interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def bootstrap_interval(
     rows: Sequence[ClipResult],
     classes: Sequence[str],
@@ -99,11 +142,12 @@ def bootstrap_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap over subjects of the pooled accuracy and UAR.
+    """95 % percentile bootstrap over subjects of each pooled measure.
 
     Clips of one person are alike, therefore people are drawn (with replacement, as many as there
-    are) and not clips. A class that a resample lacks is left out of its UAR. The variance between
-    training runs is not in it.
+    are) and not clips. A class that a resample lacks is left out of its UAR and macro-F1. The
+    variance between training runs is not in it, and with fewer than `MIN_SUBJECTS` subjects it is
+    too narrow.
 
     Args:
         rows: At least one clip that is not excluded; their order does not matter.
@@ -112,23 +156,70 @@ def bootstrap_interval(
         seed: Of the resampling.
 
     Returns:
-        ``accuracy`` and ``uar``, each the 2.5th and the 97.5th percentile, 0…1.
+        For each of `MEASURES` the 2.5th and the 97.5th percentile, 0…1.
     """
-    subjects = sorted({row.subject for row in counted(rows)})
-    tallies = [tally([row for row in rows if row.subject == s], classes) for s in subjects]
-    clips = np.stack([one.clips for one in tallies])  # (S, classes)
-    correct = np.stack([one.correct for one in tallies])
-    n = len(subjects)
-    # Multinomial counts by way of uniform numbers: NumPy may change how multinomial() draws.
-    drawn = np.floor(np.random.default_rng(seed).random((resamples, n)) * n).astype(np.int64)
-    flat = (drawn + n * np.arange(resamples)[:, None]).ravel()
-    times = np.bincount(flat, minlength=resamples * n).reshape(resamples, n)
-    resampled = Tally(times @ clips, times @ correct)  # (resamples, classes)
-    interval = {}
-    for name, values in (("accuracy", resampled.accuracy()), ("uar", resampled.uar())):
-        low, high = np.percentile(values, [2.5, 97.5])
-        interval[name] = (float(low), float(high))
-    return interval
+    resampled = _resampled(rows, classes, resamples, seed)
+    return {name: _interval(getattr(resampled, name)()) for name in MEASURES}
+
+
+def _same_clips(models: Sequence[Sequence[ClipResult]]) -> None:
+    """See that several models were scored on the same clips, subjects and labels."""
+    ours, *others = (
+        {row.clip: (row.subject, row.label) for row in counted(rows)} for rows in models
+    )
+    for theirs in others:
+        names = sorted(n for n in ours.keys() | theirs.keys() if ours.get(n) != theirs.get(n))
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise ValueError(
+                "models that were not scored on the same clips, subjects and labels cannot be "
+                f"compared; they differ in {', '.join(names[:3])}{more}"
+            )
+
+
+def compare(
+    first: Sequence[ClipResult],
+    second: Sequence[ClipResult],
+    classes: Sequence[str],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, dict[str, Any]]:
+    """Paired bootstrap over subjects: is the second model better than the first?
+
+    Both are scored on the same resampled people, so that what makes a person hard for both cancels.
+    The variance between training runs is not in it.
+
+    Args:
+        first: One model's clips.
+        second: The other's; the same clips, in any order.
+        classes: The class names.
+        resamples: At least 1.
+        seed: Of the resampling.
+
+    Returns:
+        For each of `MEASURES` the ``difference`` of the pooled values, second − first; its 95 %
+        percentile interval ``ci95``; and ``p``, two-sided: twice the share of resamples on that
+        side of 0 where fewer are (those at 0 are on both; one is added to both counts), at most 1.
+
+    Raises:
+        ValueError: The two were not scored on the same clips, subjects and labels.
+    """
+    both = (first, second)
+    _same_clips(both)
+    pooled = [tally(rows, classes) for rows in both]
+    resampled = [_resampled(rows, classes, resamples, seed) for rows in both]
+    found = {}
+    for name in MEASURES:
+        before, after = (float(getattr(one, name)()) for one in pooled)
+        change = getattr(resampled[1], name)() - getattr(resampled[0], name)()
+        side = min(int((change <= 0).sum()), int((change >= 0).sum()))
+        found[name] = {
+            "difference": after - before,
+            "ci95": list(_interval(change)),
+            "p": min(1.0, 2 * (side + 1) / (resamples + 1)),
+        }
+    return found
 
 
 def stream_rows(tables: Tables, stream: str) -> list[ClipResult]:
@@ -177,7 +268,8 @@ def results(
     """Everything that ``results.json`` says; fractions in 0…1, unrounded.
 
     ``mean`` and ``std`` (ddof 1; 0.0 for a single fold) run over folds, as the paper averages;
-    ``pooled``, ``ci95``, ``segment_accuracy``, ``streams``, ``recall`` and ``majority`` over all.
+    ``pooled``, ``ci95``, ``segment_accuracy``, ``streams``, ``recall``, ``precision`` and
+    ``majority`` over all.
 
     Args:
         tables: Of all folds, and the excluded clips; the order of rows does not matter.
@@ -199,12 +291,11 @@ def results(
     unknown = sorted({row.fold for row in clips if row.fold is not None} - set(folds))
     if unknown:
         raise ValueError(f"rows of folds {unknown}; the folds are {sorted(folds)}")
-    of_fold = {}
-    for fold in sorted(folds):
-        rows = [row for row in clips if row.fold == fold]
-        if not rows:
-            raise ValueError(f"fold {fold} has no clips")
-        of_fold[fold] = tally(rows, classes)
+    rows_of = {fold: [row for row in clips if row.fold == fold] for fold in sorted(folds)}
+    empty = [str(fold) for fold, rows in rows_of.items() if not rows]
+    if empty:
+        raise ValueError(f"fold {', '.join(empty)} has no clips")
+    of_fold = {fold: tally(rows, classes) for fold, rows in rows_of.items()}
     pooled = tally(clips, classes)
     interval = bootstrap_interval(clips, classes)
 
@@ -217,13 +308,18 @@ def results(
             "ci95": list(interval[name]),
         }
 
+    def by_class(values: npt.NDArray[np.float64]) -> dict[str, float | None]:
+        return {
+            name: None if math.isnan(value) else value
+            for name, value in zip(classes, values.tolist(), strict=True)
+        }
+
     hits = [first_largest(row.probabilities, classes) == row.label for row in tables.segments]
     by_stream = {
         stream: tally(stream_rows(tables, stream), classes)
         for stream in STREAMS
         if any(row.stream == stream for row in tables.streams)
     }
-    recall = pooled.recall()
     return {
         "schema": SCHEMA,
         "corpus": corpus,
@@ -231,12 +327,9 @@ def results(
         "protocol": {"name": protocol, "groups": len(folds)},
         "selection": selection,
         "seeds": list(seeds),
-        "accuracy": summary("accuracy"),
-        "uar": summary("uar"),
-        "recall": {
-            name: None if math.isnan(value) else float(value)
-            for name, value in zip(classes, recall, strict=True)
-        },
+        **{name: summary(name) for name in MEASURES},
+        "recall": by_class(pooled.recall()),
+        "precision": by_class(pooled.precision()),
         "segment_accuracy": sum(hits) / len(hits) if hits else 0.0,
         "chance": 1 / len(classes),
         "majority": int(pooled.clips.max()) / int(pooled.clips.sum()),
@@ -250,12 +343,55 @@ def results(
                 "subjects": sorted(folds[fold]),
                 "clips": int(one.clips.sum()),
                 "segments": sum(row.fold == fold for row in tables.segments),
-                "accuracy": float(one.accuracy()),
-                "uar": float(one.uar()),
+                **{name: float(getattr(one, name)()) for name in MEASURES},
                 "oracle_accuracy": oracle_accuracy(tables.curves, fold),
+                "recall": by_class(one.recall()),
+                "precision": by_class(one.precision()),
+                "confusion_matrix": confusion_matrix(rows_of[fold], classes).tolist(),
             }
             for fold, one in of_fold.items()
         ],
         "confusion_matrix": confusion_matrix(clips, classes).tolist(),
         "coverage": coverage(clips),
     }
+
+
+def across_seeds(
+    bundles: Mapping[str, Mapping[str, Any]], clips: Sequence[Sequence[ClipResult]]
+) -> dict[str, Any]:
+    """What ``results.json`` says above the bundles of several seeds; fractions in 0…1, unrounded.
+
+    For each of `MEASURES`: ``values`` the mean over folds of each seed, ``mean`` and ``std`` (ddof
+    1; 0.0 for one seed) over these, ``pooled`` the mean over seeds of what all clips give, and
+    ``ci95`` a 95 % percentile bootstrap of that over subjects, all runs being scored on the same
+    resampled people. ``std`` is between seeds, ``ci95`` between people: neither holds the other.
+
+    Args:
+        bundles: Folder name → its `results`, of runs that differ in their seed alone.
+        clips: The clips of each, in the same order.
+
+    Raises:
+        ValueError: They are not of the same corpus, classes and clips.
+    """
+    all_results = list(bundles.values())
+    found: dict[str, Any] = {"schema": SCHEMA}
+    for name in ("corpus", "classes", "protocol", "selection"):
+        values = [one[name] for one in all_results]
+        if any(value != values[0] for value in values):
+            raise ValueError(f"the bundles {', '.join(bundles)} differ in {name}: {values}")
+        found[name] = values[0]
+    _same_clips(clips)
+    resampled = [_resampled(rows, found["classes"], RESAMPLES, 0) for rows in clips]
+    found["seeds"] = [seed for one in all_results for seed in one["seeds"]]
+    found["bundles"] = list(bundles)
+    for name in MEASURES:
+        means = [one[name]["mean"] for one in all_results]
+        draws = np.mean([getattr(one, name)() for one in resampled], axis=0)
+        found[name] = {
+            "mean": float(np.mean(means)),
+            "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
+            "values": means,
+            "pooled": float(np.mean([one[name]["pooled"] for one in all_results])),
+            "ci95": list(_interval(draws)),
+        }
+    return found | {name: all_results[0][name] for name in ("chance", "majority")}
