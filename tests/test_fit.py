@@ -88,12 +88,35 @@ def test_the_stages_start_from_the_ones_before(bundle):
     assert 0 < np.abs(vlan - spatial).mean() < 0.2 * np.abs(other - spatial).mean()
 
 
-def test_the_same_seed_gives_the_same_result(bundle, cache, tmp_path):
-    assert fit(tmp_path / "again", cache) == 0
+def test_the_same_seed_gives_the_same_bundle_and_several_a_summary(bundle, cache, tmp_path, capsys):
+    output = tmp_path / "seeds"
+    assert fit(output, cache, "--seeds", 2) == 0
+    said = capsys.readouterr().out
+    assert "mean ± std over seeds" in said
+    assert "4 subjects: with fewer than 12" in said
     names = ("predictions.csv", "segments.csv", "streams.csv", "curves.csv", "results.json")
-    assert bytes_of(tmp_path / "again", *names) == bytes_of(bundle, *names)
-    assert fit(tmp_path / "other", cache, "--protocol.seed", 1) == 0
-    assert bytes_of(tmp_path / "other", "segments.csv") != bytes_of(bundle, "segments.csv")
+    assert bytes_of(output / "seed-0", *names) == bytes_of(bundle, *names)
+    assert bytes_of(output / "seed-1", "segments.csv") != bytes_of(bundle, "segments.csv")
+    found = results(output)
+    assert (found["seeds"], found["bundles"]) == ([0, 1], ["seed-0", "seed-1"])
+    means = [results(output / name)["accuracy"]["mean"] for name in found["bundles"]]
+    assert found["accuracy"]["values"] == means
+    assert verify([str(output)]) == 0
+    before = (output / "seed-1" / "files.json").stat().st_mtime_ns
+    kept = output / "seed-1" / "fold-0" / "vlan" / "weights.safetensors"
+    trained = kept.stat().st_mtime_ns
+    assert fit(output, cache, "--seeds", 2) == 0
+    assert kept.stat().st_mtime_ns == trained
+    assert (output / "seed-1" / "files.json").stat().st_mtime_ns > before
+    capsys.readouterr()
+    assert fit(output, cache, "--seeds", 2, "--protocol.seed", 1) == 2
+    assert "holds seed-0 as well" in capsys.readouterr().err
+    assert fit(output, cache) == 2
+    assert "holds the runs of several seeds" in capsys.readouterr().err
+    assert fit(bundle, cache, "--seeds", 2) == 2
+    assert "holds the run of one seed" in capsys.readouterr().err
+    assert fit(output, cache, "--seeds", 0) == 2
+    assert "--seeds is 0; it must be at least 1" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on_with_the_stage_it_had_reached(bundle, cache, tmp_path):

@@ -9,7 +9,15 @@ import pytest
 
 from vfer.bundle import assemble, list_files, seal, write_fold, write_folds
 from vfer.files import write_json
-from vfer.tables import ClipResult, CurvePoint, SegmentResult, StreamResult, Tables
+from vfer.scoring import across_seeds
+from vfer.tables import (
+    ClipResult,
+    CurvePoint,
+    SegmentResult,
+    StreamResult,
+    Tables,
+    read_tables,
+)
 from vfer.verify import main, verify
 
 CLASSES = ("anger", "happiness", "sadness")
@@ -303,9 +311,45 @@ def test_not_a_bundle(bundle, tmp_path, capsys):
     assert "is no result bundle: no streams.csv" in capsys.readouterr().err
     (tmp_path / "seeds" / "seed-3").mkdir(parents=True)
     assert main([str(tmp_path / "seeds")]) == 2
-    assert "it holds the bundles seed-3" in capsys.readouterr().err
+    assert "seed-3 is no result bundle" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError):
         main([str(bundle), "--debug"])
+
+
+@pytest.fixture
+def seeds(made, tmp_path):
+    """Two bundles and their summary."""
+    parts, clips = {}, []
+    for seed in (9, 10):
+        directory = shutil.copytree(made, tmp_path / "seeds" / f"seed-{seed}")
+        edit_json(directory / "results.json", lambda found, seed=seed: found.update(seeds=[seed]))
+        hash_again(directory)
+        parts[directory.name] = json.loads((directory / "results.json").read_text())
+        clips.append(read_tables(directory, CLASSES).clips)
+    write_json(tmp_path / "seeds" / "results.json", across_seeds(parts, clips))
+    return tmp_path / "seeds"
+
+
+def test_the_bundles_of_several_seeds_pass(seeds, capsys):
+    assert main([str(seeds)]) == 0, capsys.readouterr()
+    assert "74 clips" in capsys.readouterr().out
+
+
+def test_the_summary_of_seeds_is_computed_again(seeds):
+    edit_json(seeds / "results.json", lambda found: found["uar"].update(std=0.5))
+    assert differences(seeds) == "results.json: uar.std: found 0.5, recomputed 0.0"
+    (seeds / "results.json").unlink()
+    assert differences(seeds).startswith("results.json: (whole file): found missing")
+
+
+def test_a_seed_that_the_summary_leaves_out_is_found(seeds):
+    shutil.copytree(seeds / "seed-10", seeds / "seed-11")
+    assert "results.json: seeds: found [9, 10], recomputed" in differences(seeds)
+
+
+def test_a_difference_in_one_seed_names_its_folder(seeds):
+    edit_csv(seeds / "seed-9" / "predictions.csv", change_prediction)
+    assert differences(seeds).startswith("seed-9/files.json: predictions.csv: found")
 
 
 def test_runs_without_torch(bundle):

@@ -103,6 +103,7 @@ class Config:
         trainer: Lightning's own options.
         output: The bundle's folder.
         fold: The one fold to run, or None for all.
+        seeds: How many runs to make, each of the next seed; 1 is the run itself.
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
         options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
         sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
@@ -117,6 +118,7 @@ class Config:
     output: Path
     fold: int | None
     tree: dict[str, Any]
+    seeds: int = 1
     options: frozenset[str] = frozenset()
     sheets: Path | None = None
 
@@ -148,6 +150,15 @@ def build_parser(prog: str) -> ArgumentParser:
         default=None,
         help="the bundle's folder; default runs/<config name>",
     )
+    if prog == "vfer.fit":
+        parser.add_argument(
+            "--seeds",
+            type=int,
+            default=1,
+            metavar="N",
+            help="repeat the run with N seeds from protocol.seed on, each a bundle in "
+            "DIR/seed-<s>/, their summary in DIR/results.json",
+        )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
     if prog == "vfer.prepare":
         for name, said in _CHECKS.items():
@@ -186,6 +197,9 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
+    seeds = getattr(made, "seeds", 1)
+    if seeds < 1:
+        raise UsageError(f"--seeds is {seeds}; it must be at least 1")
     options = frozenset(name for name in _CHECKS if getattr(made, name, False))
     if options and "check" not in options:
         raise UsageError(f"--{min(options)} needs --check")
@@ -203,6 +217,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         output=output,
         fold=None if fold is None else int(fold),
         tree=tree,
+        seeds=seeds,
         options=options,
         sheets=getattr(made, "sheets", None),
     )

@@ -10,17 +10,15 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from vfer import bundle, figures
 from vfer.catalogue import check_root, open_corpus
@@ -34,8 +32,9 @@ from vfer.folds import Groups, explicit, losgo, official
 from vfer.networks import AlexNetStream, load_weights
 from vfer.prepare import fill, lock, report
 from vfer.processes import first, launch, rank, world
-from vfer.scoring import tally
+from vfer.scoring import across_seeds, tally
 from vfer.stages import Stage, find_source, train_stage
+from vfer.summary import show, show_seeds
 from vfer.tables import ClipResult, SegmentResult, StreamResult, Tables, read_tables
 from vfer.tracking import Tracker
 
@@ -77,8 +76,9 @@ def check_output(output: Path, config: Config) -> None:
                 "Choose another folder with --output DIR, or remove this one"
             )
     elif any(not path.name.startswith(".") for path in output.glob("*")):
+        held = "the runs of several seeds (--seeds N)" if bundle.seed_folders(output) else "no run"
         raise UsageError(
-            f"{output} is not empty and holds no run; choose another folder with --output DIR"
+            f"{output} is not empty and holds {held}; choose another folder with --output DIR"
         )
 
 
@@ -268,53 +268,6 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     show(results, output, console)
 
 
-def show(results: dict[str, Any], output: Path, console: Console) -> None:
-    """The summary: the protocol's figures, the streams beside the model, and where files are."""
-    table = Table(title=f"LOSGO on {results['corpus']}, {results['protocol']['groups']} folds")
-    for column in ("", "accuracy", "UAR"):
-        table.add_column(column, justify="left" if not column else "right")
-
-    def percent(value: float) -> str:
-        return f"{100 * value:.1f}"
-
-    both = (results["accuracy"], results["uar"])
-    table.add_row("mean ± std over folds, %", *(
-        f"{percent(m['mean'])} ± {percent(m['std'])}" for m in both
-    ))  # fmt: skip
-    table.add_row("pooled (95 % interval), %", *(
-        f"{percent(m['pooled'])} ({percent(m['ci95'][0])}–{percent(m['ci95'][1])})" for m in both
-    ))  # fmt: skip
-    for stream, name in (("spatial", "stage 1 alone"), ("temporal", "stage 2 alone")):
-        if stream in results["streams"]:
-            scores = results["streams"][stream]
-            table.add_row(
-                f"{name}: {stream}, pooled, %", percent(scores["accuracy"]), percent(scores["uar"])
-            )
-    classes = len(results["classes"])
-    table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
-    table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
-    console.print(table)
-    folds = results["folds"]
-    gaps = [f["oracle_accuracy"] - f["accuracy"] for f in folds if f["oracle_accuracy"] is not None]
-    if gaps:
-        console.print(
-            "optimism gap: had each fold's iteration been chosen on its test group, the mean would "
-            f"read {100 * sum(gaps) / len(gaps):.1f} points more; that would be no result"
-        )
-    recall = Table(title="recall of each class, pooled, %")
-    for name in results["recall"]:
-        recall.add_column(name, justify="right")
-    recall.add_row(*("–" if r is None else percent(r) for r in results["recall"].values()))
-    console.print(recall)
-    coverage = results["coverage"]
-    console.print(
-        f"{coverage['clips']} clips: {coverage['scored']} scored, {coverage['no_face']} without a "
-        f"face and {coverage['unreadable']} unreadable (both count as wrong), "
-        f"{coverage['excluded']} excluded"
-    )
-    console.print(f"result bundle: {output}  (results.json, predictions.csv, figures/ …)")
-
-
 def _check_validation(config: Config, groups: Groups) -> None:
     if len(groups) < 3:
         raise UsageError(
@@ -372,6 +325,50 @@ def fit(config: Config, console: Console) -> None:
     launch(config.trainer)
     if rank() > 0:
         console = Console(quiet=True)
+    if config.seeds == 1:
+        _fit_alone(config, console)
+        return
+    if (config.output / "config.yaml").is_file():
+        raise UsageError(
+            f"{config.output} holds the run of one seed; choose another folder with --output DIR"
+        )
+    runs = [_with_seed(config, config.protocol.seed + k) for k in range(config.seeds)]
+    more = set(bundle.seed_folders(config.output)) - {run.output.name for run in runs}
+    if more:  # a seed that was run is not left out of the summary
+        raise UsageError(
+            f"{config.output} holds {', '.join(sorted(more))} as well; ask for these too with "
+            "--seeds N (from protocol.seed on), or choose another folder with --output DIR"
+        )
+    for number, run in enumerate(runs, 1):
+        console.print(f"seed {run.protocol.seed} ({number} of {len(runs)}): {run.output}")
+        _fit_alone(run, console)
+    waiting = [run.output.name for run in runs if not (run.output / "files.json").is_file()]
+    if waiting:
+        console.print(f"waiting for folds of {', '.join(waiting)}")
+    else:
+        first(lambda: _summarise([run.output for run in runs], console))
+
+
+def _with_seed(config: Config, seed: int) -> Config:
+    """The config of one of several seeds, its bundle in a folder below."""
+    protocol = replace(config.protocol, seed=seed)
+    tree = config.tree | {"protocol": config.tree["protocol"] | {"seed": seed}}
+    output = config.output / f"seed-{seed}"
+    return replace(config, protocol=protocol, tree=tree, output=output, seeds=1)
+
+
+def _summarise(outputs: Sequence[Path], console: Console) -> None:
+    """Write ``results.json`` above the bundles of several seeds, and show it."""
+    found = {path.name: read_json(path / "results.json") for path in outputs}
+    clips = [read_tables(path, found[path.name]["classes"]).clips for path in outputs]
+    summary = across_seeds(found, clips)
+    write_json(outputs[0].parent / "results.json", summary)
+    show_seeds(summary, outputs[0].parent, console)
+
+
+def _fit_alone(config: Config, console: Console) -> None:
+    """One bundle, in a folder that no other process writes to."""
+    if rank() > 0:
         _fit(config, console)
         return
     with lock(config.output, "the run folder"):

@@ -9,13 +9,13 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from vfer.bundle import read_folds
+from vfer.bundle import read_folds, seed_folders
 from vfer.files import read_json, sha256
-from vfer.scoring import SCHEMA, SELECTIONS, results
+from vfer.scoring import SCHEMA, SELECTIONS, across_seeds, results
 from vfer.tables import (
     PREDICTIONS,
     SEGMENTS,
@@ -51,17 +51,43 @@ class Difference:
 def verify(directory: Path) -> list[Difference]:
     """Everything in the bundle that does not agree with the rest of it; empty where all does.
 
+    Of a folder that holds the bundles of several seeds, each of these and their summary.
+
     Raises:
         FileNotFoundError: The folder is no bundle; the message says what is missing.
     """
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a folder")
     missing = [name for name in REQUIRED if not (directory / name).is_file()]
+    seeds = seed_folders(directory)
+    if missing and seeds:
+        return list(_seeds(directory, seeds))
     if missing:
-        seeds = sorted(path.name for path in directory.glob("seed-*") if path.is_dir())
-        remedy = f"; it holds the bundles {', '.join(seeds)}: name one of them" if seeds else ""
-        raise FileNotFoundError(f"{directory} is no result bundle: no {', '.join(missing)}{remedy}")
+        raise FileNotFoundError(f"{directory} is no result bundle: no {', '.join(missing)}")
     return [*_files(directory), *_contents(directory)]
+
+
+def _seeds(directory: Path, names: Sequence[str]) -> Iterator[Difference]:
+    """The bundles of several seeds, and the summary above them, which leaves none of them out."""
+    wrong = False
+    for name in names:
+        for difference in verify(directory / name):
+            wrong = True
+            yield replace(difference, file=f"{name}/{difference.file}")
+    if wrong:
+        return
+    found = {name: read_json(directory / name / "results.json") for name in names}
+    found = dict(sorted(found.items(), key=lambda item: item[1]["seeds"]))
+    try:
+        summary = read_json(directory / "results.json")
+        tables = [read_tables(directory / name, one["classes"]) for name, one in found.items()]
+        expected = across_seeds(found, [one.clips for one in tables])
+    except FileNotFoundError:
+        yield Difference("results.json", "(whole file)", "missing", "the summary of the seeds")
+    except ValueError as error:
+        yield Difference("results.json", "(all)", "numbers", f"cannot be recomputed: {error}")
+    else:
+        yield from _compare("", summary, expected)
 
 
 def _files(directory: Path) -> Iterator[Difference]:
@@ -311,10 +337,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vfer.verify: {directory}: {len(differences)} differences", file=sys.stderr)
         return 1
     found = read_json(directory / "results.json")
+    bundles = [directory / name for name in found.get("bundles", ["."])]
+    clips = sum(read_json(one / "results.json")["coverage"]["clips"] for one in bundles)
+    files = sum(len(read_json(one / "files.json")) for one in bundles)
     print(
-        f"{directory}: {found['coverage']['clips']} clips, pooled accuracy "
-        f"{found['accuracy']['pooled']:.4f}, {len(read_json(directory / 'files.json'))} files: "
-        "everything agrees"
+        f"{directory}: {clips} clips, pooled accuracy {found['accuracy']['pooled']:.4f}, "
+        f"{files} files: everything agrees"
     )
     return 0
 
