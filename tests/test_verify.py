@@ -268,6 +268,24 @@ def test_a_subject_in_two_folds(bundle):
 
 
 @pytest.mark.parametrize(
+    ("trained_on", "message"),
+    [
+        (["cyd", "dan", "eve"], ""),
+        (["cyd", "bob", "ada"], "trained_on: found ada, bob, recomputed nobody of the test group"),
+        (None, "trained_on: found 'NoneType' object is not iterable"),
+    ],
+)
+def test_a_stage_was_trained_on_nobody_it_is_tested_on(bundle, trained_on, message):
+    path = bundle / "fold-0" / "selection" / "vlan" / "stage.json"
+    path.parent.mkdir(parents=True)
+    write_json(path, {"trained_on": trained_on})
+    hash_again(bundle)
+    where = f"fold-0/selection/vlan/stage.json: {message}" if message else ""
+    assert differences(bundle).startswith(where)
+    assert bool(differences(bundle)) == bool(message)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda r: r["accuracy"].update(mean=r["accuracy"]["mean"] + 1e-9), "accuracy.mean"),

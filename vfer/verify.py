@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from vfer.bundle import read_folds, seed_folders
+from vfer.bundle import fold_directory, read_folds, seed_folders
 from vfer.files import read_json, sha256
 from vfer.scoring import SCHEMA, SELECTIONS, across_seeds, results
 from vfer.tables import (
@@ -147,6 +147,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
     if count != len(tables.clips):
         yield Difference("environment.json", "corpus.clips", count, len(tables.clips))
     yield from _groups(tables, folds)
+    yield from _trained_on(directory, folds)
     yield from _predictions(directory, classes)
     yield from _probabilities(tables)
     yield from _segments(tables)
@@ -219,6 +220,22 @@ def _groups(tables: Tables, folds: dict[int, tuple[str, ...]]) -> Iterator[Diffe
     for clip, times in Counter(row.clip for row in tables.clips).items():
         if times > 1:
             yield Difference("predictions.csv", f"clip {clip}", f"{times} rows", "1 row")
+
+
+def _trained_on(directory: Path, folds: dict[int, tuple[str, ...]]) -> Iterator[Difference]:
+    """No stage of a fold has been trained on a subject of the fold's test group."""
+    for fold, subjects in folds.items():
+        for path in sorted(fold_directory(directory, fold).rglob("stage.json")):
+            name = path.relative_to(directory).as_posix()
+            try:
+                both = sorted(set(read_json(path)["trained_on"]) & set(subjects))
+            except (KeyError, TypeError, ValueError) as error:
+                yield Difference(name, "trained_on", error, "a list of subjects")
+                continue
+            if both:
+                yield Difference(
+                    name, "trained_on", f"{', '.join(both)}", "nobody of the test group"
+                )
 
 
 def _predictions(directory: Path, classes: Sequence[str]) -> Iterator[Difference]:
