@@ -290,7 +290,8 @@ def test_a_start_that_is_not_there_is_said_before_the_work(cache, tmp_path):
 def test_runs_share_the_stages_whose_inputs_are_the_same(cache, tmp_path, monkeypatch):
     more = ("--stages.cache", tmp_path / "stages")
     first = train(open_tiny(cache, *more), tmp_path / "first")
-    variant = open_tiny(cache, *more, "--model.pool", "frame", "--stages.vlan.iterations", 7)
+    other = ("--model.pool", "frame", "--stages.vlan.iterations", 7, "--data.flow.alpha", 20)
+    variant = open_tiny(cache, *more, *other)  # all of which the spatial stage does not see
     with monkeypatch.context() as patch:
         patch.setattr(StageModule, "training_step", None)  # would fail
         second = train(variant, tmp_path / "second")

@@ -1,6 +1,6 @@
 """From a config to its corpus: which adapter reads it, and which classes are told apart."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -98,7 +98,7 @@ def open_corpus(config: DataConfig, console: Console) -> Corpus:
     """
     if config.corpus != "facs":
         return restrict(read_copy(config), config)
-    root = config.root or config.cache / f"facs-{key_of(asdict(config.facs))}"
+    root = config.root or config.cache / f"facs-{key_of(facs.settings(config.facs))}"
     with bar(console) as progress:
         task = progress.add_task("rendering clips", total=None)
 

@@ -39,6 +39,7 @@ from vfer.tables import CurvePoint
 from vfer.tracking import StageLogger
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
+FORMAT = 1  # to be raised when the same inputs give other weights
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,11 @@ def stage_key(
         settings = {}
     return key_of(
         {
+            "format": FORMAT,
             "stage": [stage, schema, settings],
             "model": [model, run.weights_key],
-            "data": [data.segment_length, asdict(data.windows), asdict(data.flow)],
+            "data": [data.segment_length, asdict(data.windows)],
+            "flow": None if stage == "spatial" else asdict(data.flow),
             "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
             "how": [run.config.stages.compile, world()],
             "clips": sides,

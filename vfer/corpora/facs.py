@@ -24,6 +24,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -45,11 +46,18 @@ __all__ = [
     "draw_clip",
     "load_truth",
     "render",
+    "settings",
     "video_path",
 ]
 
 CODES = {emotion: emotion[:2] for emotion in EMOTIONS}
 """The two letters of an emotion in a file name."""
+_FORMAT = 1  # to be raised when the same settings give other pixels
+
+
+def settings(config: FacsConfig) -> dict[str, Any]:
+    """All that a rendered corpus depends on, as ``facs.json`` beside it keeps it."""
+    return {"format": _FORMAT, **asdict(config)}
 
 
 def video_path(root: Path, subject: int, emotion: str, take: int) -> Path:
@@ -169,7 +177,7 @@ def render(
 
 def _check_parameters(root: Path, config: FacsConfig) -> None:
     """Write the corpus's parameters, or compare them with those written before."""
-    path, wanted = root / "facs.json", asdict(config)
+    path, wanted = root / "facs.json", settings(config)
     if not path.exists():
         part = path.with_name(".facs.json.part")
         part.write_text(json.dumps(wanted, indent=1) + "\n")
@@ -245,7 +253,8 @@ def _in_processes(
 
 def _serve(root: Path) -> None:
     """Draw the clips named on the input, one a line, and answer each with a line."""
-    config = FacsConfig(**json.loads((root / "facs.json").read_text()))
+    there = json.loads((root / "facs.json").read_text())
+    config = FacsConfig(**{key: value for key, value in there.items() if key != "format"})
     for line in sys.stdin:
         subject, emotion, take = json.loads(line)
         _save(config, root, subject, emotion, take)
