@@ -178,8 +178,8 @@ def _same_clips(models: Sequence[Sequence[ClipResult]]) -> None:
 
 
 def compare(
-    first: Sequence[ClipResult],
-    second: Sequence[ClipResult],
+    first: Sequence[Sequence[ClipResult]],
+    second: Sequence[Sequence[ClipResult]],
     classes: Sequence[str],
     *,
     resamples: int = RESAMPLES,
@@ -188,11 +188,11 @@ def compare(
     """Paired bootstrap over subjects: is the second model better than the first?
 
     Both are scored on the same resampled people, so that what makes a person hard for both cancels.
-    The variance between training runs is not in it.
+    The variance between training runs is not in it; of several runs the measures are averaged.
 
     Args:
-        first: One model's clips.
-        second: The other's; the same clips, in any order.
+        first: The clips of each run (each seed) of one model, at least one.
+        second: Those of the other, of the same clips in any order.
         classes: The class names.
         resamples: At least 1.
         seed: Of the resampling.
@@ -205,21 +205,27 @@ def compare(
     Raises:
         ValueError: The two were not scored on the same clips, subjects and labels.
     """
-    both = (first, second)
-    _same_clips(both)
-    pooled = [tally(rows, classes) for rows in both]
-    resampled = [_resampled(rows, classes, resamples, seed) for rows in both]
+    _same_clips([*first, *second])
+    models = (first, second)
+    pooled = [[tally(rows, classes) for rows in runs] for runs in models]
+    resampled = [[_resampled(rows, classes, resamples, seed) for rows in runs] for runs in models]
     found = {}
     for name in MEASURES:
-        before, after = (float(getattr(one, name)()) for one in pooled)
-        change = getattr(resampled[1], name)() - getattr(resampled[0], name)()
-        side = min(int((change <= 0).sum()), int((change >= 0).sum()))
+        before, after = (_mean(name, tallies) for tallies in pooled)
+        draws = _mean(name, resampled[1]) - _mean(name, resampled[0])
+        side = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
         found[name] = {
-            "difference": after - before,
-            "ci95": list(_interval(change)),
+            "difference": float(after - before),
+            "ci95": list(_interval(draws)),
             "p": min(1.0, 2 * (side + 1) / (resamples + 1)),
         }
     return found
+
+
+def _mean(name: str, runs: Sequence[Tally]) -> npt.NDArray[np.float64]:
+    """A measure, averaged over runs."""
+    mean: npt.NDArray[np.float64] = np.mean([getattr(one, name)() for one in runs], axis=0)
+    return mean
 
 
 def stream_rows(tables: Tables, stream: str) -> list[ClipResult]:
@@ -386,12 +392,11 @@ def across_seeds(
     found["bundles"] = list(bundles)
     for name in MEASURES:
         means = [one[name]["mean"] for one in all_results]
-        draws = np.mean([getattr(one, name)() for one in resampled], axis=0)
         found[name] = {
             "mean": float(np.mean(means)),
             "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
             "values": means,
             "pooled": float(np.mean([one[name]["pooled"] for one in all_results])),
-            "ci95": list(_interval(draws)),
+            "ci95": list(_interval(_mean(name, resampled))),
         }
     return found | {name: all_results[0][name] for name in ("chance", "majority")}
