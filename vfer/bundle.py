@@ -24,7 +24,7 @@ from vfer.tables import (
 )
 
 MARKER = "fold.json"
-UNLISTED = ("files.json", "report.html", "wandb")
+UNLISTED = ("files.json", "report.html", "report", "wandb")
 """Top-level names that ``files.json`` leaves out: itself, reports (made later), W&B's own files."""
 
 

@@ -1,12 +1,14 @@
 """The bundle's figures, drawn from its tables and crops."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vfer.corpora import Corpus
 from vfer.faces import HEIGHT, WIDTH
@@ -43,27 +45,136 @@ def confusion_figure(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def curves_figure(curves: Sequence[CurvePoint]) -> Figure:
-    """Accuracy over iterations of each stage, like Figures 2 to 7: thin folds, bold mean."""
-    stages = list(dict.fromkeys(point.stage for point in curves))
+_SPLITS = {
+    "train": ("tab:gray", "training batches"),
+    "validation": ("tab:orange", "validation group, clips"),
+    "test": ("tab:blue", "test group, clips"),
+}
+
+
+def curves_figure(curves: Sequence[CurvePoint], stages: Sequence[str] | None = None) -> Figure:
+    """Accuracy over iterations of stages, like Figures 2 to 7: thin folds, bold mean.
+
+    Args:
+        curves: Of all folds.
+        stages: Which to draw; None for all.
+    """
+    stages = stages or list(dict.fromkeys(point.stage for point in curves))
     figure = Figure(figsize=(3.4 * len(stages), 3.0), layout="constrained")
     for column, stage in enumerate(stages):
         axes = figure.add_subplot(1, len(stages), column + 1)
-        for split, colour, label in (
-            ("train", "tab:gray", "training batches"),
-            ("test", "tab:blue", "test group, clips"),
-        ):
-            points = [p for p in curves if (p.stage, p.split) == (stage, split)]
-            steps = sorted({p.iteration for p in points})
-            for fold in sorted({p.fold for p in points}):
-                mine = [(p.iteration, p.accuracy) for p in points if p.fold == fold]
+        for split, (colour, label) in _SPLITS.items():
+            points = [
+                (p.fold, p.iteration, p.accuracy)
+                for p in curves
+                if (p.stage, p.split) == (stage, split) and p.accuracy is not None
+            ]
+            if not points:
+                continue
+            for fold in sorted({fold for fold, _, _ in points}):
+                mine = [(step, value) for number, step, value in points if number == fold]
                 axes.plot(*np.array(mine, float).T, color=colour, lw=0.6, alpha=0.5)
-            mean = [np.mean([p.accuracy for p in points if p.iteration == s]) for s in steps]
+            steps = sorted({step for _, step, _ in points})
+            mean = [np.mean([v for _, step, v in points if step == s]) for s in steps]
             axes.plot(steps, mean, color=colour, lw=2, marker=".", label=label)
         axes.set(title=stage, xlabel="iteration", ylim=(0, 1))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("accuracy")
     figure.axes[0].legend(fontsize=7, loc="best")
+    return figure
+
+
+def subjects_figure(accuracy: Mapping[str, float], mean: float) -> Figure:
+    """Accuracy of each subject, 0…1, sorted, with the mean over all clips."""
+    names = sorted(accuracy, key=lambda name: (accuracy[name], name))
+    figure = Figure(figsize=(4.6, 1.0 + 0.17 * len(names)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.hlines(range(len(names)), 0, [accuracy[n] for n in names], color="tab:blue", lw=1)
+    axes.plot([accuracy[n] for n in names], range(len(names)), "o", color="tab:blue", ms=4)
+    axes.axvline(mean, color="black", lw=1, ls="--", label=f"all clips: {mean:.1%}")
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set(xlim=(0, 1.02), ylim=(-0.7, len(names) - 0.3), xlabel="accuracy", ylabel="subject")
+    axes.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def clips_figure(clips: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 6) -> Figure:
+    """Crops over time of some clips, each with its title, one a row.
+
+    Args:
+        clips: Title and crops ``(T, 150, 110, 3)`` uint8.
+        columns: Frames of each.
+    """
+    figure = Figure(figsize=(0.9 * columns, 1.5 * len(clips)), layout="constrained")
+    parts = figure.subfigures(len(clips), 1, squeeze=False)[:, 0]
+    for part, (title, crops) in zip(parts, clips, strict=True):
+        part.suptitle(title, fontsize=8, x=0.01, ha="left")
+        picked = np.linspace(0, len(crops) - 1, columns).round().astype(int)
+        for axes, frame in zip(part.subplots(1, columns), picked.tolist(), strict=True):
+            axes.axis("off")
+            axes.imshow(crops[frame])
+    return figure
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model of a comparison over a setting.
+
+    Attributes:
+        x: The setting's value.
+        line: The value of a second setting; empty without one.
+        pooled: Accuracy over all clips, 0…1.
+        interval: Its 95 % interval.
+        seeds: The pooled accuracy of each seed.
+    """
+
+    x: float | str
+    line: str
+    pooled: float
+    interval: tuple[float, float]
+    seeds: Sequence[float]
+
+
+def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> Figure:
+    """Accuracy over a setting with intervals over subjects, like Figure 9.
+
+    Args:
+        points: The models.
+        x: Name of the setting on the axis; numbers stand at their place, words side by side.
+        line: Name of a second setting, a line each; empty without one.
+        chance: 0…1.
+    """
+    figure = Figure(figsize=(4.8, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    values = sorted({p.x for p in points}, key=lambda v: (isinstance(v, str), v))
+    numbers = all(not isinstance(value, str) for value in values)
+    places = {v: float(v) if numbers else float(k) for k, v in enumerate(values)}
+    lines = sorted({p.line for p in points})
+    gap = min(np.diff(sorted(places.values())), default=1.0)
+    for number, name in enumerate(lines):
+        mine = sorted((p for p in points if p.line == name), key=lambda p: places[p.x])
+        shift = 0.08 * gap * (number - (len(lines) - 1) / 2)  # intervals side by side
+        at = [places[p.x] + shift for p in mine]
+        pooled = np.array([p.pooled for p in mine])
+        ends = np.abs(np.array([p.interval for p in mine]).T - pooled)
+        style = "-o" if numbers else "o"
+        drawn = axes.errorbar(at, pooled, ends, fmt=style, capsize=3, label=f"{line} {name}")
+        for place, point in zip(at, mine, strict=True):
+            if len(point.seeds) > 1:
+                axes.plot([place] * len(point.seeds), point.seeds, ".", ms=4,
+                          color=drawn.lines[0].get_color(), alpha=0.5)  # fmt: skip
+    axes.axhline(chance, color="gray", lw=1, ls=":")
+    axes.annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), fontsize=7,
+                  color="gray", va="bottom")  # fmt: skip
+    if numbers and len(values) <= 12:
+        axes.set_xticks([places[v] for v in values], [f"{v:g}" for v in values])
+    elif not numbers:
+        axes.set_xticks([places[v] for v in values], [str(v) for v in values])
+        axes.set_xlim(-0.6, len(values) - 0.4)
+    axes.set(xlabel=x, ylabel="accuracy, all clips")
+    axes.grid(alpha=0.3)
+    if line:
+        axes.legend(fontsize=8)
     return figure
 
 

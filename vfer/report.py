@@ -1,0 +1,646 @@
+"""``python -m vfer.report DIR…``: result bundles as one page that needs no network, and as tables.
+
+Reads JSON, CSV and YAML only; nothing from a bundle is executed or unpickled. Exit status: 0 done,
+1 the work failed, 2 a folder is no bundle.
+"""
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vfer import figures
+from vfer.bundle import read_folds, seed_folders
+from vfer.cli import differing, flatten
+from vfer.files import read_json
+from vfer.page import Grid, Picture, Section, write_page
+from vfer.published import paper_row, published
+from vfer.scoring import (
+    MIN_SUBJECTS,
+    across_seeds,
+    bootstrap_interval,
+    compare,
+    counted,
+    results,
+    stream_rows,
+    tally,
+)
+from vfer.store import CropStore
+from vfer.tables import ClipResult, Tables, read_tables
+from vfer.verify import Difference, verify
+
+HARDEST = 8
+"""How many of the hardest clips are shown."""
+_SEED = "protocol.seed"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One result bundle as it was read.
+
+    Attributes:
+        path: Its folder.
+        results: As in ``results.json``, computed again from the tables.
+        tables: Its tables.
+        config: Its config by dotted keys.
+        environment: Of ``environment.json``.
+        wrong: What does not agree in it.
+    """
+
+    path: Path
+    results: dict[str, Any]
+    tables: Tables
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    wrong: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Bundles that differ in their seed alone.
+
+    Attributes:
+        name: Short, and unique on the page.
+        runs: At least one, by seed.
+    """
+
+    name: str
+    runs: tuple[Bundle, ...]
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Those of the first run."""
+        return self.runs[0].results
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """That of the first run."""
+        return self.runs[0].config
+
+    def clips(self) -> list[Sequence[ClipResult]]:
+        """The clips of each run."""
+        return [run.tables.clips for run in self.runs]
+
+    def summary(self) -> dict[str, Any]:
+        """What is said over its seeds; of one seed that seed's own figures."""
+        found = {str(run.path): run.results for run in self.runs}
+        return across_seeds(found, self.clips()) if len(self.runs) > 1 else self.results
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle and check it.
+
+    Raises:
+        FileNotFoundError: If the folder is no bundle.
+        ValueError: If it cannot be read.
+    """
+    wrong = tuple(verify(path))
+    try:
+        said = read_json(path / "results.json")
+        tables = read_tables(path, said["classes"])
+        found = results(
+            tables,
+            folds=read_folds(path / "folds.json"),
+            protocol=said["protocol"]["name"],
+            **{name: said[name] for name in ("corpus", "classes", "selection", "seeds")},
+        )
+        record = path / "config.yaml"
+        tree = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        config = flatten(tree)
+        environment = dict(read_json(path / "environment.json"))
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"{path} cannot be read: {error}; python -m vfer.verify says more"
+        ) from error
+    return Bundle(path, found, tables, config, environment, wrong)
+
+
+def models(bundles: Sequence[Bundle]) -> list[Model]:
+    """Bundles of one corpus and one config but for the seed, together."""
+    groups: dict[str, list[Bundle]] = defaultdict(list)
+    for bundle in bundles:
+        same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k != _SEED}
+        groups[repr((bundle.results["corpus"], sorted(same.items(), key=str)))].append(bundle)
+    found = []
+    for runs in groups.values():
+        runs.sort(key=lambda run: run.results["seeds"])
+        first = runs[0].path.resolve()
+        found.append(Model(first.parent.name if len(runs) > 1 else first.name, tuple(runs)))
+    names = Counter(model.name for model in found)
+    return [
+        Model(str(model.runs[0].path), model.runs) if names[model.name] > 1 else model
+        for model in found
+    ]
+
+
+def percent(value: float | None) -> str:
+    """A share as %, one decimal."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def _interval(measure: dict[str, Any]) -> str:
+    return f"{percent(measure['ci95'][0])}–{percent(measure['ci95'][1])}"
+
+
+def _spread(measure: dict[str, Any]) -> str:
+    return f"{percent(measure['mean'])} ± {percent(measure['std'])}"
+
+
+def _warnings(bundles: Sequence[Bundle]) -> list[str]:
+    said = []
+    for bundle in bundles:
+        if bundle.wrong:
+            first = "; ".join(str(difference)[:200] for difference in bundle.wrong[:3])
+            said.append(
+                f"{bundle.path.name} does not verify, {len(bundle.wrong)} differences: {first}"
+            )
+    subjects = min(len({r.subject for r in counted(bundle.tables.clips)}) for bundle in bundles)
+    if subjects < MIN_SUBJECTS:
+        said.append(
+            f"{subjects} subjects: with fewer than {MIN_SUBJECTS} the intervals are too narrow."
+        )
+    return said
+
+
+def _published(found: Sequence[Model]) -> list[list[str]]:
+    """Rows of published figures: who, accuracy, UAR, where and how."""
+    rows = {row for model in found if (row := paper_row(model.config)) is not None}
+    return [
+        [
+            one.who,
+            f"{one.accuracy:.1f}",
+            "",
+            "" if one.uar is None else f"{one.uar:.1f}",
+            ", ".join(text for text in (one.where, one.note) if text),
+        ]
+        for one in published(found[0].results["corpus"], rows)
+    ]
+
+
+_PUBLISHED = (
+    "Published figures come from other subject groups, and some from an iteration chosen on the "
+    "test group: they are for orientation."
+)
+
+
+def _measures(found: Sequence[Model]) -> Grid:
+    """Each model, chance, and what is published."""
+    rows = []
+    for model in found:
+        summary = model.summary()
+        seeds = len(model.runs)
+        over = f"mean ± std over {seeds} seeds" if seeds > 1 else "mean ± std over folds"
+        accuracy, uar = summary["accuracy"], summary["uar"]
+        rows.append([f"{model.name}", _spread(accuracy), "", _spread(uar), over])
+        pooled = f"{percent(accuracy['pooled'])} ({_interval(accuracy)})"
+        rows.append(
+            [
+                f"{model.name}, pooled",
+                pooled,
+                percent(summary["macro_f1"]["pooled"]),
+                f"{percent(uar['pooled'])} ({_interval(uar)})",
+                "all clips (95 % interval over subjects)"
+                + (", mean over seeds" if seeds > 1 else ""),
+            ]
+        )
+    results = found[0].results
+    chance = percent(results["chance"])
+    rows.append(["chance", chance, "", chance, f"one of {len(results['classes'])} classes"])
+    rows.append(["always the largest class", percent(results["majority"]), "", chance, ""])
+    rows += _published(found)
+    note = _PUBLISHED if results["corpus"] in ("enterface05", "baum1s", "ravdess", "cremad") else (
+        "Nothing is published on this corpus."
+    )  # fmt: skip
+    header = ("", "accuracy, %", "macro-F1, %", "UAR, %", "what it is")
+    return Grid("result", "Accuracy is the share of clips recognised (WAR)", header, rows, note)
+
+
+def _one(model: Model) -> list[Section]:
+    """The sections on one run."""
+    run = model.runs[0]
+    found, tables = run.results, run.tables
+    classes = found["classes"]
+    streams = [
+        [f"{name} network alone", *_with_interval(stream_rows(tables, name), classes),
+         _paired(stream_rows(tables, name), tables.clips, classes)]
+        for name in found["streams"]
+    ]  # fmt: skip
+    sections = [
+        Section(
+            "Folds",
+            parts=[
+                Grid(
+                    "folds",
+                    "Each fold is tested on people that it was not trained on",
+                    (
+                        "fold", "clips", "segments", "accuracy, %", "UAR, %", "macro-F1, %",
+                        "subjects",
+                    ),
+                    [
+                        [
+                            str(fold["fold"]), str(fold["clips"]), str(fold["segments"]),
+                            *(percent(fold[name]) for name in ("accuracy", "uar", "macro_f1")),
+                            ", ".join(fold["subjects"]),
+                        ]
+                        for fold in found["folds"]
+                    ],
+                    f"Segments by themselves: accuracy {percent(found['segment_accuracy'])} %.",
+                )
+            ],
+        ),
+        Section(
+            "Classes",
+            text=["Rows of the matrix sum to 100 %. Its classes stand in the paper's order."],
+            parts=[
+                Picture("confusion", figures.confusion_figure(found), "Confusion, all folds"),
+                Grid(
+                    "classes",
+                    "All folds together",
+                    ("class", "clips", "recall, %", "precision, %"),
+                    [
+                        [name, str(count), percent(found["recall"][name]),
+                         percent(found["precision"][name])]
+                        for name, count in zip(
+                            classes, tally(tables.clips, classes).clips.tolist(), strict=True
+                        )
+                    ],
+                    "Clips without a face and unreadable ones count as wrong: they lower recall.",
+                ),
+            ],
+        ),
+    ]  # fmt: skip
+    if streams:
+        whole = ["the whole model", *_with_interval(tables.clips, classes), ""]
+        sections.insert(
+            1,
+            Section(
+                "Streams",
+                text=[
+                    "The networks of stages 1 and 2 by themselves: the mean softmax over a clip's "
+                    "frames. The single streams of the paper's Table 3 go through EmotionalVlan "
+                    "and are runs of their own (model.streams)."
+                ],
+                parts=[
+                    Grid(
+                        "streams",
+                        "Pooled over all clips, with 95 % intervals over subjects",
+                        ("", "accuracy, %", "interval", "UAR, %", "whole model − this"),
+                        [*streams, whole],
+                        "Difference in points of accuracy, with the interval and p of a paired "
+                        "bootstrap over subjects.",
+                    )
+                ],
+            ),
+        )
+    return [*sections, _curves(run), _subjects(run), _coverage(run), _hardest(run)]
+
+
+def _with_interval(rows: Sequence[ClipResult], classes: Sequence[str]) -> list[str]:
+    counts = tally(rows, classes)
+    low, high = bootstrap_interval(rows, classes)["accuracy"]
+    return [
+        percent(float(counts.accuracy())),
+        f"{percent(low)}–{percent(high)}",
+        percent(float(counts.uar())),
+    ]
+
+
+def _paired(
+    first: Sequence[ClipResult], second: Sequence[ClipResult], classes: Sequence[str]
+) -> str:
+    return _difference(compare([first], [second], classes)["accuracy"])
+
+
+def _difference(found: dict[str, Any]) -> str:
+    low, high = (f"{100 * value:+.1f}" for value in found["ci95"])
+    return f"{100 * found['difference']:+.1f} ({low} to {high}), p = {found['p']:.3f}"
+
+
+def _curves(run: Bundle) -> Section:
+    folds = [f for f in run.results["folds"] if f["oracle_accuracy"] is not None]
+    stages = list(dict.fromkeys(p.stage for p in run.tables.curves if p.accuracy is not None))
+    text = ["Nothing was selected by the curve of the test group: it is only recorded."]
+    if folds:
+        gap = sum(f["oracle_accuracy"] - f["accuracy"] for f in folds) / len(folds)
+        text.append(
+            f"Optimism gap: had each fold's iteration been chosen on its test group, the mean "
+            f"would read {100 * gap:.1f} points more. That would be no result."
+        )
+    return Section(
+        "Training curves",
+        text=text if stages else ["No curve was recorded."],
+        parts=[
+            Picture(
+                f"curve-{stage}",
+                figures.curves_figure(run.tables.curves, [stage]),
+                f"Stage {stage}: thin lines are folds",
+            )
+            for stage in stages
+        ],
+    )
+
+
+def _subjects(run: Bundle) -> Section:
+    of_subject: dict[str, list[bool]] = defaultdict(list)
+    for row in counted(run.tables.clips):
+        right = row.prediction(run.results["classes"]) == row.label
+        of_subject[row.subject].append(right)
+    accuracy = {name: sum(right) / len(right) for name, right in of_subject.items()}
+    fold_of = {row.subject: row.fold for row in run.tables.clips}
+    worst = sorted(accuracy, key=lambda name: (accuracy[name], name))
+    drawn = figures.subjects_figure(accuracy, run.results["accuracy"]["pooled"])
+    return Section(
+        "Subjects",
+        parts=[
+            Picture("subjects", drawn, "Accuracy of each subject"),
+            Grid(
+                "subjects",
+                "From the hardest on",
+                ("subject", "fold", "clips", "accuracy, %"),
+                [
+                    [name, str(fold_of[name]), str(len(of_subject[name])), percent(accuracy[name])]
+                    for name in worst
+                ],
+            ),
+        ],
+    )
+
+
+def _coverage(run: Bundle) -> Section:
+    coverage = run.results["coverage"]
+    missed = [row for row in run.tables.clips if row.status in ("no_face", "unreadable")]
+    excluded = Counter(row.reason for row in run.tables.clips if row.status == "excluded")
+    parts = [
+        Grid(
+            "coverage",
+            "Every clip of the corpus",
+            ("clips", "scored", "without a face", "unreadable", "excluded"),
+            [[str(count) for count in coverage.values()]],
+            "Clips without a face and unreadable ones count as wrong, excluded ones nowhere.",
+        )
+    ]
+    if missed:
+        rows = [[row.clip, row.label, row.status, row.reason] for row in missed]
+        parts.append(Grid("missed", "Not scored", ("clip", "class", "status", "why"), rows))
+    if excluded:
+        rows = [[reason, str(count)] for reason, count in excluded.most_common()]
+        parts.append(Grid("excluded", "Excluded", ("why", "clips"), rows))
+    return Section("Coverage", parts=parts)
+
+
+def _hardest(run: Bundle) -> Section:
+    """The clips whose true class was given the least probability, with their crops."""
+    classes = run.results["classes"]
+    scored = [
+        (row.probabilities[classes.index(row.label)], row)
+        for row in run.tables.clips
+        if row.probabilities is not None
+    ]
+    hardest = sorted(scored, key=lambda pair: (pair[0], pair[1].clip))[:HARDEST]
+    rows = [
+        [row.clip, row.subject, row.label, str(row.prediction(classes)), percent(p)]
+        for p, row in hardest
+    ]
+    parts: list[Grid | Picture] = [
+        Grid(
+            "hardest",
+            "The least probability of the true class",
+            ("clip", "subject", "class", "taken for", "probability, %"),
+            rows,
+        )
+    ]
+    store = CropStore(
+        Path(str(run.config.get("data.cache")), "crops", str(run.environment.get("store")))
+    )
+    shown = []
+    for _, row in hardest:
+        try:
+            shown.append((f"{row.clip}: {row.label}, taken for {row.prediction(classes)}",
+                          store.crops(row.clip)))  # fmt: skip
+        except (KeyError, OSError, TypeError, ValueError):
+            continue
+    if shown:
+        caption = "Their crops, from the first frame to the last"
+        parts.append(Picture("hardest", figures.clips_figure(shown), caption))
+    missing = len(hardest) - len(shown)
+    text = [f"The crops of {missing} of them are not at hand: no {store.directory}"]
+    return Section("Hardest clips", text=text if missing else (), parts=parts)
+
+
+def _settings(found: Sequence[Model]) -> list[str]:
+    """The config keys in which models differ, seeds and outcomes' places left out."""
+    first = found[0].config
+    return sorted({k for model in found[1:] for k in differing(first, model.config) if k != _SEED})
+
+
+def _several(found: Sequence[Model]) -> list[Section]:
+    """The sections that compare models of one corpus."""
+    classes = found[0].results["classes"]
+    keys = _settings(found)
+    parts: list[Grid | Picture] = []
+    if keys:
+        parts.append(
+            Grid(
+                "settings",
+                "In which settings they differ",
+                ("", *keys),
+                [[model.name, *(str(model.config.get(key)) for key in keys)] for model in found],
+            )
+        )
+    if 0 < len(keys) <= 2:
+        # The setting with more values goes along the axis.
+        keys.sort(key=lambda key: -len({str(model.config.get(key)) for model in found}))
+        parts.append(_swept(found, *keys))
+    sections = [Section("Settings", parts=parts)] if parts else []
+    rows, refused = [], []
+    for model in found[1:]:
+        try:
+            tested = compare(found[0].clips(), model.clips(), classes)
+        except ValueError as error:
+            refused.append(f"{model.name}: {error}")
+            continue
+        rows.append([model.name, _difference(tested["accuracy"]), _difference(tested["uar"])])
+    sections.append(
+        Section(
+            f"Against {found[0].name}",
+            text=[
+                "A paired bootstrap over subjects: both models are scored on the same resampled "
+                "people. The variance between training runs is not in it; give several seeds to "
+                "see that. p is for one comparison that was decided on beforehand: of many, some "
+                "are small by chance."
+            ],
+            warnings=refused,
+            parts=[
+                Grid(
+                    "paired",
+                    "Difference in points (95 % interval), p",
+                    ("", "accuracy", "UAR"),
+                    rows,
+                )
+            ]
+            if rows
+            else (),
+        )
+    )
+    recall = [
+        [model.name, *(percent(model.results["recall"][name]) for name in classes)]
+        for model in found
+    ]
+    coverage = [
+        [model.name, *(str(count) for count in model.results["coverage"].values())]
+        for model in found
+    ]
+    columns = ("", "clips", "scored", "without a face", "unreadable", "excluded")
+    sections.append(
+        Section(
+            "Classes and coverage",
+            parts=[
+                Grid("recall", "Recall of each class, pooled, % (of the first seed)",
+                     ("", *classes), recall),
+                Grid("coverage", "Clips (of the first seed)", columns, coverage),
+            ],
+        )
+    )  # fmt: skip
+    return sections
+
+
+def _swept(found: Sequence[Model], key: str, second: str = "") -> Picture:
+    values = [model.config.get(key) for model in found]
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    points = []
+    for model, value in zip(found, values, strict=True):
+        accuracy = model.summary()["accuracy"]
+        points.append(
+            figures.Point(
+                x=float(str(value)) if numbers else str(value),
+                line=str(model.config.get(second)) if second else "",
+                pooled=accuracy["pooled"],
+                interval=tuple(accuracy["ci95"]),
+                seeds=[run.results["accuracy"]["pooled"] for run in model.runs],
+            )
+        )
+    drawn = figures.swept_figure(points, key, second, found[0].results["chance"])
+    name = key.rsplit(".", 1)[-1].replace("_", "-")
+    return Picture(f"over-{name}", drawn, f"Accuracy over {key}, with 95 % intervals over subjects")
+
+
+def _seeds(model: Model) -> Section:
+    summary = model.summary()
+    rows = [
+        [
+            str(seed),
+            *(f"{percent(run.results[m]['mean'])}" for m in ("accuracy", "uar", "macro_f1")),
+        ]
+        for seed, run in zip(summary["seeds"], model.runs, strict=True)
+    ]
+    return Section(
+        f"Seeds of {model.name}",
+        text=[
+            f"Over {len(rows)} seeds: accuracy {_spread(summary['accuracy'])} %. This is the "
+            "spread between training runs; the interval over subjects is that between people. "
+            "Neither holds the other."
+        ],
+        parts=[
+            Grid(
+                f"seeds-{model.name.replace('/', '-')}",
+                "Mean over folds",
+                ("seed", "accuracy, %", "UAR, %", "macro-F1, %"),
+                rows,
+            )
+        ],
+    )
+
+
+def _listing(run: Bundle) -> list[Section]:
+    record = run.path / "config.yaml"
+    config = record.read_text(encoding="utf-8") if record.is_file() else ""
+    environment = yaml.safe_dump(run.environment, sort_keys=False, allow_unicode=True)
+    return [
+        Section(f"Config of {run.path.name}", listing=config),
+        Section(f"Environment of {run.path.name}", listing=environment),
+    ]
+
+
+def sections_of(bundles: Sequence[Bundle]) -> list[Section]:
+    """What the page says of some bundles."""
+    by_corpus: dict[str, list[Model]] = defaultdict(list)
+    for model in models(bundles):
+        by_corpus[repr((model.results["corpus"], model.results["classes"]))].append(model)
+    sections = []
+    for found in by_corpus.values():
+        results, runs = found[0].results, [run for model in found for run in model.runs]
+        protocol = results["protocol"]
+        sections.append(
+            Section(
+                f"Result on {results['corpus']}",
+                text=[
+                    f"Leave-one-subject-group-out with {protocol['groups']} groups; selection "
+                    f"{results['selection']}; {results['coverage']['clips']} clips."
+                ],
+                warnings=_warnings(runs),
+                parts=[_measures(found)],
+            )
+        )
+        sections += [_seeds(model) for model in found if len(model.runs) > 1]
+        sections += _several(found) if len(found) > 1 else _one(found[0])
+    return [*sections, *(part for run in bundles[:1] for part in _listing(run))]
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """Bundles as they were named; a folder of several seeds is its bundles, none twice."""
+    found = []
+    for path in paths:
+        seeds = [] if (path / "predictions.csv").is_file() else seed_folders(path)
+        found += [path / name for name in seeds] or [path]
+    return list(dict.fromkeys(found))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vfer.report",
+        description="Write result bundles as one HTML page, and its tables and figures as files. "
+        "Several bundles are compared.",
+        epilog="exit status: 0 done, 1 the work failed, 2 a folder is no bundle",
+    )
+    parser.add_argument("bundles", metavar="DIR", type=Path, nargs="+", help="a bundle's folder")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where report.html and report/ go; default: the one bundle's folder, of several "
+        "runs/report",
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    given = parser.parse_args(argv)
+    output: Path = given.output or (
+        given.bundles[0] if len(given.bundles) == 1 else Path("runs", "report")
+    )
+    try:
+        bundles = [read_bundle(path) for path in expand(given.bundles)]
+        output.mkdir(parents=True, exist_ok=True)
+        title = "vfer: " + ", ".join(path.resolve().name for path in given.bundles)
+        write_page(output / "report.html", output / "report", title, sections_of(bundles))
+    except (OSError, ValueError) as error:
+        if given.debug:
+            raise
+        print(f"vfer.report: {error}", file=sys.stderr)
+        return 1 if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else 2
+    except KeyboardInterrupt:
+        return 130
+    for bundle in bundles:
+        accuracy = bundle.results["accuracy"]
+        print(f"{bundle.path}: accuracy {_spread(accuracy)} %" + (
+            f", does not verify ({len(bundle.wrong)} differences)" if bundle.wrong else ""
+        ))  # fmt: skip
+    print(f"{output / 'report.html'}, and tables and figures in {output / 'report'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
