@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,8 @@ def models(bundles: Sequence[Bundle]) -> list[Model]:
     for runs in groups.values():
         runs.sort(key=lambda run: run.results["seeds"])
         first = runs[0].path.resolve()
-        found.append(Model(first.parent.name if len(runs) > 1 else first.name, tuple(runs)))
+        seed = len(runs) > 1 and first.name.startswith("seed-")
+        found.append(Model(first.parent.name if seed else first.name, tuple(runs)))
     names = Counter(model.name for model in found)
     return [
         Model(str(model.runs[0].path), model.runs) if names[model.name] > 1 else model
@@ -143,8 +144,9 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def _interval(measure: dict[str, Any]) -> str:
-    return f"{percent(measure['ci95'][0])}–{percent(measure['ci95'][1])}"
+def _pooled(measure: dict[str, Any]) -> str:
+    low, high = measure["ci95"]
+    return f"{percent(measure['pooled'])} ({percent(low)}–{percent(high)})"
 
 
 def _spread(measure: dict[str, Any]) -> str:
@@ -167,21 +169,6 @@ def _warnings(bundles: Sequence[Bundle]) -> list[str]:
     return said
 
 
-def _published(found: Sequence[Model]) -> list[list[str]]:
-    """Rows of published figures: who, accuracy, UAR, where and how."""
-    rows = {row for model in found if (row := paper_row(model.config)) is not None}
-    return [
-        [
-            one.who,
-            f"{one.accuracy:.1f}",
-            "",
-            "" if one.uar is None else f"{one.uar:.1f}",
-            ", ".join(text for text in (one.where, one.note) if text),
-        ]
-        for one in published(found[0].results["corpus"], rows)
-    ]
-
-
 _PUBLISHED = (
     "Published figures come from other subject groups, and some from an iteration chosen on the "
     "test group: they are for orientation."
@@ -192,32 +179,37 @@ def _measures(found: Sequence[Model]) -> Grid:
     """Each model, chance, and what is published."""
     rows = []
     for model in found:
-        summary = model.summary()
-        seeds = len(model.runs)
-        over = f"mean ± std over {seeds} seeds" if seeds > 1 else "mean ± std over folds"
-        accuracy, uar = summary["accuracy"], summary["uar"]
-        rows.append([f"{model.name}", _spread(accuracy), "", _spread(uar), over])
-        pooled = f"{percent(accuracy['pooled'])} ({_interval(accuracy)})"
+        summary, seeds = model.summary(), len(model.runs)
         rows.append(
             [
-                f"{model.name}, pooled",
-                pooled,
+                model.name,
+                *(
+                    f
+                    for m in ("accuracy", "uar")
+                    for f in (_spread(summary[m]), _pooled(summary[m]))
+                ),
                 percent(summary["macro_f1"]["pooled"]),
-                f"{percent(uar['pooled'])} ({_interval(uar)})",
-                "all clips (95 % interval over subjects)"
-                + (", mean over seeds" if seeds > 1 else ""),
+                f"± between {seeds} seeds" if seeds > 1 else "± between folds",
             ]
         )
     results = found[0].results
     chance = percent(results["chance"])
-    rows.append(["chance", chance, "", chance, f"one of {len(results['classes'])} classes"])
-    rows.append(["always the largest class", percent(results["majority"]), "", chance, ""])
-    rows += _published(found)
-    note = _PUBLISHED if results["corpus"] in ("enterface05", "baum1s", "ravdess", "cremad") else (
-        "Nothing is published on this corpus."
-    )  # fmt: skip
-    header = ("", "accuracy, %", "macro-F1, %", "UAR, %", "what it is")
-    return Grid("result", "Accuracy is the share of clips recognised (WAR)", header, rows, note)
+    rows.append(["chance", chance, "", chance, "", "", f"one of {len(results['classes'])} classes"])
+    rows.append(["always the largest class", percent(results["majority"]), "", chance, "", "", ""])
+    names = {row for model in found if (row := paper_row(model.config)) is not None}
+    others = published(results["corpus"], names)
+    for one in others:
+        uar = "" if one.uar is None else f"{one.uar:.1f}"
+        where = ", ".join(text for text in (one.where, one.note) if text)
+        rows.append([one.who, f"{one.accuracy:.1f}", "", uar, "", "", where])
+    return Grid(
+        "result",
+        "Accuracy is the share of clips recognised (WAR); pooled is over all clips, with a 95 % "
+        "interval over subjects",
+        ("", "accuracy, %", "pooled", "UAR, %", "pooled", "macro-F1, pooled, %", "what it is"),
+        rows,
+        _PUBLISHED if others else "Nothing is published on this corpus.",
+    )
 
 
 def _one(model: Model) -> list[Section]:
@@ -571,11 +563,11 @@ def sections_of(bundles: Sequence[Bundle]) -> list[Section]:
     by_corpus: dict[str, list[Model]] = defaultdict(list)
     for model in models(bundles):
         by_corpus[repr((model.results["corpus"], model.results["classes"]))].append(model)
-    sections = []
-    for found in by_corpus.values():
+    sections: list[Section] = []
+    for number, found in enumerate(by_corpus.values()):
         results, runs = found[0].results, [run for model in found for run in model.runs]
         protocol = results["protocol"]
-        sections.append(
+        mine = [
             Section(
                 f"Result on {results['corpus']}",
                 text=[
@@ -584,10 +576,14 @@ def sections_of(bundles: Sequence[Bundle]) -> list[Section]:
                 ],
                 warnings=_warnings(runs),
                 parts=[_measures(found)],
-            )
-        )
-        sections += [_seeds(model) for model in found if len(model.runs) > 1]
-        sections += _several(found) if len(found) > 1 else _one(found[0])
+            ),
+            *(_seeds(model) for model in found if len(model.runs) > 1),
+            *(_several(found) if len(found) > 1 else _one(found[0])),
+        ]
+        prefix = f"{number}-" if len(by_corpus) > 1 else ""  # names of files are unique
+        sections += [
+            replace(s, parts=[replace(p, name=prefix + p.name) for p in s.parts]) for s in mine
+        ]
     return [*sections, *(part for run in bundles[:1] for part in _listing(run))]
 
 

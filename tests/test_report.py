@@ -1,0 +1,299 @@
+"""The report: what its page and tables say of bundles, and what it refuses."""
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from test_verify import CLASSES, GROUPS, differences, edit_json, hash_again, make_bundle
+
+from vfer.bundle import assemble, seal, write_fold
+from vfer.files import read_json, write_json
+from vfer.published import paper_row, published
+from vfer.report import main
+from vfer.store import CropStore, Entry
+from vfer.tables import Tables, read_tables
+from vfer.verify import main as verify
+
+CONFIG = {"model": {"insert_after": "fc7", "pool": "sum", "streams": "both"},
+          "data": {"segment_length": 16, "cache": "nowhere"},
+          "stages": {"schema": "trained"}, "protocol": {"seed": 0}}  # fmt: skip
+
+
+def set_config(bundle, **values):
+    """Give a bundle a config with some dotted keys changed."""
+    config = json.loads(json.dumps(CONFIG))
+    for key, value in values.items():
+        part, name = key.split("__")
+        config[part][name] = value
+    (bundle / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    hash_again(bundle)
+
+
+def answer_again(bundle, share, seed=0):
+    """Make some scored clips right: a better model on the same clips."""
+    rng = np.random.default_rng(seed)
+    for fold, subjects in enumerate(GROUPS):
+        directory = bundle / f"fold-{fold}"
+        tables = read_tables(directory, CLASSES)
+        right = {c.clip for c in tables.clips if c.probabilities and rng.random() < share}
+
+        def better(row, right=right):
+            scores = tuple(0.9 if c == row.label else 0.05 for c in CLASSES)
+            return (
+                type(row)(**(vars(row) | {"probabilities": scores})) if row.clip in right else row
+            )
+
+        changed = Tables(
+            tuple(map(better, tables.clips)), tuple(map(better, tables.segments)),
+            tables.streams, tables.curves,
+        )  # fmt: skip
+        write_fold(bundle, fold, changed, subjects=subjects, classes=CLASSES)
+    said = read_json(bundle / "results.json")
+    excluded = [r for r in read_tables(bundle, CLASSES).clips if r.status == "excluded"]
+    assemble(
+        bundle, corpus=said["corpus"], classes=CLASSES, protocol="losgo", selection="last",
+        seeds=said["seeds"], excluded=excluded,
+    )  # fmt: skip
+    seal(bundle)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    output = tmp_path_factory.mktemp("made") / "bundle"
+    make_bundle(output)
+    set_config(output)
+    return output
+
+
+@pytest.fixture
+def bundle(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "bundle")
+
+
+def grid(path, name):
+    with (path / "report" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def page(path):
+    return (path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_tables_say_what_the_results_say(bundle, capsys):
+    assert main([str(bundle)]) == 0
+    assert "does not verify" not in capsys.readouterr().out
+    found = read_json(bundle / "results.json")
+    result = {row[0]: row for row in grid(bundle, "result")}
+    accuracy = found["accuracy"]
+    assert result["bundle"][1] == f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['std']:.1f}"
+    low, high = accuracy["ci95"]
+    pooled = f"{100 * accuracy['pooled']:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+    assert result["bundle"][2] == pooled
+    assert result["bundle"][5] == f"{100 * found['macro_f1']['pooled']:.1f}"
+    assert result["chance"][1] == "33.3"
+    folds = grid(bundle, "folds")[1:]
+    assert [row[3] for row in folds] == [f"{100 * f['accuracy']:.1f}" for f in found["folds"]]
+    classes = {row[0]: row for row in grid(bundle, "classes")}
+    for name in CLASSES:
+        assert classes[name][2] == f"{100 * found['recall'][name]:.1f}"
+        assert classes[name][3] == f"{100 * found['precision'][name]:.1f}"
+    assert [row[0] for row in grid(bundle, "streams")[1:]] == [
+        "spatial network alone", "temporal network alone", "the whole model",
+    ]  # fmt: skip
+    assert grid(bundle, "coverage")[1] == [str(n) for n in found["coverage"].values()]
+    missed = grid(bundle, "missed")[1:]
+    assert len(missed) == found["coverage"]["no_face"] + found["coverage"]["unreadable"]
+    hardest = [float(row[4]) for row in grid(bundle, "hardest")[1:]]
+    assert hardest == sorted(hardest)
+    text = page(bundle)
+    assert "6 subjects: with fewer than 12 the intervals are too narrow" in text
+    assert "Optimism gap" in text
+    markdown = (bundle / "report" / "report.md").read_text(encoding="utf-8")
+    assert pooled in markdown
+
+
+def test_a_bundle_with_a_report_verifies_and_a_second_report_is_the_same(bundle):
+    assert main([str(bundle)]) == 0
+    assert verify([str(bundle)]) == 0
+    assert differences(bundle) == ""
+    first = {path: path.read_bytes() for path in (bundle / "report").iterdir()}
+    assert main([str(bundle)]) == 0
+    assert {path: path.read_bytes() for path in (bundle / "report").iterdir()} == first
+    for kind in ("svg", "pdf"):
+        for name in ("confusion", "curve-spatial", "curve-vlan", "subjects"):
+            assert (bundle / "report" / f"{name}.{kind}").stat().st_size > 1000
+
+
+def test_the_page_needs_no_network_and_no_other_file(bundle):
+    assert main([str(bundle)]) == 0
+    sources = re.findall(r'(?:src|href)="([^"]{0,20})', page(bundle))
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "<script" not in page(bundle)
+
+
+def test_what_a_bundle_says_is_shown_as_text(bundle, tmp_path):
+    evil = "<script>alert(1)</script>"
+    for name in ("predictions.csv", "segments.csv", "streams.csv"):
+        path = bundle / name
+        path.write_text(path.read_text().replace("ada/anger", evil).replace(",why,", f",{evil},"))
+    (bundle / "config.yaml").write_text(f"data: {{cache: '{evil}'}}\n", encoding="utf-8")
+    hash_again(bundle)
+    assert main([str(bundle), "--output", str(tmp_path / "out")]) == 0
+    text = page(tmp_path / "out")
+    assert evil not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert evil not in (tmp_path / "out" / "report" / "report.md").read_text().split("```")[0]
+
+
+def test_a_changed_bundle_is_shown_with_a_warning_and_its_true_figures(bundle, capsys):
+    before = read_json(bundle / "results.json")["accuracy"]["mean"]
+    edit_json(bundle / "results.json", lambda found: found["accuracy"].update(mean=0.99))
+    assert main([str(bundle)]) == 0
+    assert "does not verify (2 differences)" in capsys.readouterr().out
+    assert "bundle does not verify, 2 differences" in page(bundle)
+    assert grid(bundle, "result")[1][1].startswith(f"{100 * before:.1f} ")
+
+
+def test_crops_of_the_hardest_clips_are_shown_where_they_are_at_hand(bundle, tmp_path):
+    set_config(bundle, data__cache=str(tmp_path / "cache"))
+    edit_json(bundle / "environment.json", lambda found: found.update(store="toy-1"))
+    hash_again(bundle)
+    assert main([str(bundle)]) == 0
+    assert "The crops of 8 of them are not at hand" in page(bundle)
+    assert not (bundle / "report" / "hardest.svg").exists()
+    store = CropStore(tmp_path / "cache" / "crops" / "toy-1")
+    crops = np.zeros((3, 150, 110, 3), np.uint8)
+    for row in grid(bundle, "hardest")[1:4]:
+        store.add(Entry(clip=row[0], status="ok", frames=3), crops)
+    assert main([str(bundle)]) == 0
+    assert "The crops of 5 of them are not at hand" in page(bundle)
+    assert (bundle / "report" / "hardest.svg").is_file()
+
+
+def test_several_bundles_are_tested_against_the_first(bundle, tmp_path, capsys):
+    better = shutil.copytree(bundle, tmp_path / "better")
+    answer_again(better, 0.9)
+    set_config(better, model__insert_after="fc6")
+    output = tmp_path / "out"
+    assert main([str(bundle), str(better), "--output", str(output)]) == 0
+    assert grid(output, "settings") == [
+        ["", "model.insert_after"], ["bundle", "fc7"], ["better", "fc6"],
+    ]  # fmt: skip
+    ((name, accuracy, _),) = grid(output, "paired")[1:]
+    gain = (
+        read_json(better / "results.json")["accuracy"]["pooled"]
+        - read_json(bundle / "results.json")["accuracy"]["pooled"]
+    )
+    assert name == "better"
+    assert accuracy.startswith(f"{100 * gain:+.1f} (")
+    assert gain > 0.1
+    assert (output / "report" / "over-insert-after.pdf").is_file()
+
+
+def test_accuracy_is_drawn_over_a_swept_number_with_a_line_each_of_another(bundle, tmp_path):
+    paths = []
+    for length in (2, 8, 16):
+        for pool in ("sum", "frame"):
+            path = shutil.copytree(bundle, tmp_path / f"{length}-{pool}")
+            set_config(path, data__segment_length=length, model__pool=pool)
+            paths.append(str(path))
+    assert main([*paths, "--output", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report" / "over-segment-length.svg").is_file()
+    assert grid(tmp_path / "out", "settings")[0] == ["", "data.segment_length", "model.pool"]
+    assert len(grid(tmp_path / "out", "paired")) == 6
+
+
+def test_a_folder_of_seeds_is_one_model_with_its_spread(bundle, tmp_path):
+    seeds = tmp_path / "twice"
+    for seed in (0, 1):
+        path = shutil.copytree(bundle, seeds / f"seed-{seed}")
+        edit_json(path / "results.json", lambda found, seed=seed: found.update(seeds=[seed]))
+        answer_again(path, 0.4 * seed)
+        set_config(path, protocol__seed=seed)
+    assert main([str(seeds)]) == 0
+    means = [read_json(seeds / f"seed-{s}" / "results.json")["accuracy"]["mean"] for s in (0, 1)]
+    row = grid(seeds, "result")[1]
+    assert row[0] == "twice"
+    assert row[1] == f"{100 * np.mean(means):.1f} ± {100 * np.std(means, ddof=1):.1f}"
+    assert row[6] == "± between 2 seeds"
+    assert [r[1] for r in grid(seeds, "seeds-twice")[1:]] == [f"{100 * m:.1f}" for m in means]
+
+
+def test_bundles_of_other_clips_or_corpora_are_not_tested(bundle, tmp_path):
+    other = tmp_path / "other"
+    make_bundle(other)
+    for name in ("results.json", "environment.json"):
+        edit_json(
+            other / name,
+            lambda found: (
+                found.update(corpus="else")
+                if isinstance(found["corpus"], str)
+                else found["corpus"].update(name="else")
+            ),
+        )
+    set_config(other)
+    assert main([str(bundle), str(other), "--output", str(tmp_path / "out")]) == 0
+    text = page(tmp_path / "out")
+    assert "Result on toy" in text
+    assert "Result on else" in text
+    names = {path.name for path in (tmp_path / "out" / "report").glob("*.csv")}
+    assert {"0-result.csv", "1-result.csv"} <= names
+    assert not [name for name in names if "paired" in name]
+
+
+def test_no_curves_and_no_streams(bundle):
+    for fold in range(len(GROUPS)):
+        path = bundle / f"fold-{fold}"
+        tables = read_tables(path, CLASSES)
+        bare = Tables(tables.clips, tables.segments)
+        write_fold(bundle, fold, bare, subjects=GROUPS[fold], classes=CLASSES)
+    answer_again(bundle, 0)
+    assert main([str(bundle)]) == 0
+    assert "No curve was recorded" in page(bundle)
+    assert not (bundle / "report" / "streams.csv").exists()
+
+
+def test_no_bundle_is_status_2(tmp_path, capsys):
+    assert main([str(tmp_path / "nothing")]) == 2
+    assert "nothing is not a folder" in capsys.readouterr().err
+    write_json(tmp_path / "results.json", {})
+    assert main([str(tmp_path)]) == 2
+    assert "is no result bundle: no folds.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("config", "row"),
+    [
+        ({}, "spatial-temporal, trained, after fc7"),
+        ({"stages.schema": "non_trained"}, "non-trained schema"),
+        ({"model.streams": "temporal"}, "temporal stream alone"),
+        ({"model.insert_after": "fc6"}, "EmotionalVlan after fc6"),
+        ({"model.insert_after": "fc7_only"}, None),
+        ({"model.pool": "stream"}, None),
+    ],
+)
+def test_a_config_is_of_a_row_of_the_papers_tables(config, row):
+    assert paper_row(config) == row
+
+
+def test_published_figures_stand_beside_a_result(bundle, tmp_path):
+    for name in ("results.json", "environment.json"):
+        edit_json(
+            bundle / name,
+            lambda found: (
+                found.update(corpus="enterface05")
+                if isinstance(found["corpus"], str)
+                else found["corpus"].update(name="enterface05")
+            ),
+        )
+    hash_again(bundle)
+    assert main([str(bundle)]) == 0
+    rows = {row[0]: row for row in grid(bundle, "result")}
+    assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.7"
+    assert rows["MAE-DFER"][1:4] == ["61.6", "", "61.7"]
+    assert published("savee", {"non-trained schema"}) == []
