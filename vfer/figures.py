@@ -1,10 +1,12 @@
 """The bundle's figures, drawn from its tables and crops."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -108,7 +110,7 @@ def clips_figure(clips: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 
     figure = Figure(figsize=(0.9 * columns, 1.5 * len(clips)), layout="constrained")
     parts = figure.subfigures(len(clips), 1, squeeze=False)[:, 0]
     for part, (title, crops) in zip(parts, clips, strict=True):
-        part.suptitle(title, fontsize=8, x=0.01, ha="left")
+        part.suptitle(title, fontsize=10, x=0.01, ha="left")
         picked = np.linspace(0, len(crops) - 1, columns).round().astype(int)
         for axes, frame in zip(part.subplots(1, columns), picked.tolist(), strict=True):
             axes.axis("off")
@@ -140,7 +142,8 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
 
     Args:
         points: The models.
-        x: Name of the setting on the axis; numbers stand at their place, words side by side.
+        x: Name of the setting on the axis; numbers stand at their place, on a logarithmic axis
+            where they span a factor of 50, words side by side.
         line: Name of a second setting, a line each; empty without one.
         chance: 0…1.
     """
@@ -148,7 +151,12 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
     axes = figure.add_subplot()
     values = sorted({p.x for p in points}, key=lambda v: (isinstance(v, str), v))
     numbers = all(not isinstance(value, str) for value in values)
-    places = {v: float(v) if numbers else float(k) for k, v in enumerate(values)}
+    numbered = [float(v) for v in values if not isinstance(v, str)]
+    wide = numbers and numbered[0] > 0 and numbered[-1] >= 50 * numbered[0]  # such as step sizes
+    places = {
+        v: float(k) if isinstance(v, str) else math.log10(v) if wide else v
+        for k, v in enumerate(values)
+    }
     lines = sorted({p.line for p in points})
     gap = min(np.diff(sorted(places.values())), default=1.0)
     for number, name in enumerate(lines):
@@ -166,7 +174,7 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
     axes.axhline(chance, color="gray", lw=1, ls=":")
     axes.annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), fontsize=7,
                   color="gray", va="bottom")  # fmt: skip
-    if numbers and len(values) <= 12:
+    if numbers and (wide or len(values) <= 12):
         axes.set_xticks([places[v] for v in values], [f"{v:g}" for v in values])
     elif not numbers:
         axes.set_xticks([places[v] for v in values], [str(v) for v in values])
@@ -220,10 +228,11 @@ def draw(
 ) -> None:
     """Write ``confusion.png``, ``curves.png`` and ``crops.png`` into a folder."""
     folder.mkdir(exist_ok=True)
-    figures = {
-        "confusion": confusion_figure(results),
-        "curves": curves_figure(curves),
-        "crops": crops_figure(corpus, store, config),
-    }
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+    with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
+        figures = {
+            "confusion": confusion_figure(results),
+            "curves": curves_figure(curves),
+            "crops": crops_figure(corpus, store, config),
+        }
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
