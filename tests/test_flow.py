@@ -1,4 +1,8 @@
 import math
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -363,6 +367,70 @@ def test_memory_is_a_few_buffers_whatever_the_number_of_iterations(levels):
     image = 64 * 48 * 4
     assert peak_memory(levels=levels, iterations=2) > 10 * image  # it sees the buffers
     assert peak_memory(levels=levels, iterations=200) < 40 * image
+
+
+INTERPRETED = """
+import sys
+import torch
+from vfer import flow
+
+flow._fused = lambda *tensors: True  # as for CUDA tensors
+for options, first, second, plain in torch.load(sys.argv[1]):
+    fused = flow.horn_schunck(first, second, **options)
+    torch.testing.assert_close(fused, plain, rtol=0, atol=1e-4)
+    assert not torch.equal(fused, plain), "the kernels were not used"
+    alone = flow.horn_schunck(first[1:], second[1:], **options)
+    assert torch.equal(alone, fused[1:]), "a pair depends on its batch"
+    still = torch.full_like(first, 77.7)
+    assert not flow.horn_schunck(still, still, **options).any(), "a constant image moves"
+"""
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
+def test_the_kernels_agree_with_the_plain_operations(tmp_path):
+    # Triton's interpreter runs them without a GPU; it has to be chosen before Triton is imported.
+    cases = []
+    for options, size in (
+        ({"levels": 2, "warps": 2, "alpha": 5.0}, (13, 16)),
+        ({"rho": 1.0}, (13, 14)),
+        ({"levels": 1, "solver": "jacobi"}, (9, 17)),
+        ({}, (1, 11)),
+        ({}, (11, 1)),
+    ):
+        options = {"iterations": 4, **options}
+        first = torch.cat([texture(*size, seed=seed) for seed in (0, 1)])
+        second = torch.cat([texture(*size, dx=1.3, dy=-0.4, seed=seed) for seed in (0, 1)])
+        cases.append((options, first, second, horn_schunck(first, second, **options)))
+    torch.save(cases, tmp_path / "cases.pt")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERPRETED, str(tmp_path / "cases.pt")],
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
+@pytest.mark.parametrize("name", ["_warp", "_system", "_step"])
+@pytest.mark.parametrize("capability", [80, 90])
+def test_the_kernels_compile_for_gpus(name, capability):
+    from triton import compile
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from vfer import flow_kernels
+
+    kernel = getattr(flow_kernels, name)
+    numbers = {"height": "i32", "width": "i32", "BLOCK": "constexpr"}
+    numbers |= dict.fromkeys(("momentum", "step", "square"), "fp32")
+    signature = {name: numbers.get(name, "*fp32") for name in kernel.arg_names}
+    block = {(len(signature) - 1,): 512}
+    made = compile(
+        ASTSource(fn=kernel, signature=signature, constexprs=block),
+        target=GPUTarget("cuda", capability, 32),
+        options={"enable_fp_fusion": True},
+    )
+    assert len(made.asm["cubin"]) > 1000
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -8,6 +8,7 @@ with warping.
 
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -117,8 +118,14 @@ def horn_schunck(
 
         def refine(first: Tensor, second: Tensor, flow: Tensor, steps: Steps = steps) -> Tensor:
             for _ in range(warps):
-                tensor = _tensor(first, second, flow, rho, cube=False)
-                flow = _iterate(*_coefficients(tensor, alpha, rho == 0), flow, steps)
+                if rho == 0 and _fused(first, second):
+                    from vfer import flow_kernels  # Triton is not everywhere
+
+                    system = flow_kernels.equations(first, second, flow, alpha)
+                else:
+                    tensor = _tensor(first, second, flow, rho, cube=False)
+                    system = _coefficients(tensor, alpha, rho == 0)
+                flow = _iterate(*system, flow, steps)
             return flow
 
         flow = _in_blocks(refine, first, second, flow)
@@ -353,10 +360,21 @@ def _weights(solver: str, iterations: int, low: float) -> Steps:
     return tuple(steps)
 
 
+def _fused(*tensors: Tensor) -> bool:
+    """Whether kernels of our own can do the work: on CUDA, float32, without a graph."""
+    graph = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    kind = all(x.is_cuda and x.dtype == torch.float32 for x in tensors)
+    return kind and not graph and find_spec("triton") is not None
+
+
 def _iterate(own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps) -> Tensor:
     """Iterate from ``flow`` with what `_coefficients` returns."""
     if torch.is_grad_enabled() and (own.requires_grad or flow.requires_grad):
         return _iterate_plainly(own, cross, shift, flow, steps)
+    if _fused(own, flow):
+        from vfer import flow_kernels
+
+        return flow_kernels.iterate(own, cross, shift, flow, steps)
     return _iterate_in_place(own, cross, shift, flow, steps)
 
 

@@ -194,12 +194,23 @@ def _move(made: Path, to: Path) -> None:
     made.rename(to)
 
 
-def _copy(stage: Path, to: Path) -> None:
-    """Copy a finished stage's folder; the copy is whole or not there."""
+def _copy(stage: Path, to: Path) -> Path:
+    """Copy a finished stage's folder to a temporary name beside where it is to be."""
     beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}.tmp")
     beside.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(stage, beside)
-    _move(beside, to)
+    return beside
+
+
+def _share(stage: Path, shared: Path) -> None:
+    """Copy a finished stage to where runs share it, unless another of the same key is there."""
+    beside = _copy(stage, shared)
+    try:
+        beside.rename(shared)
+    except OSError:  # two runs trained it at the same time
+        shutil.rmtree(beside)
+        if not (shared / "stage.json").is_file():
+            raise
 
 
 def _find(directory: Path, shared: Path | None, key: str) -> bool:
@@ -208,7 +219,7 @@ def _find(directory: Path, shared: Path | None, key: str) -> bool:
         return True
     if shared is None or not _is_there(shared, key):
         return False
-    _copy(shared, directory)
+    _move(_copy(shared, directory), directory)
     return True
 
 
@@ -328,7 +339,7 @@ def train_stage(
             (partial / name).unlink(missing_ok=True)
         _move(partial, directory)
         if shared is not None:
-            _copy(directory, shared)
+            _share(directory, shared)
 
     first(write)
     if stop:
