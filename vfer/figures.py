@@ -89,12 +89,12 @@ def curves_figure(curves: Sequence[CurvePoint], stages: Sequence[str] | None = N
 def subjects_figure(accuracy: Mapping[str, float], mean: float) -> Figure:
     """Accuracy of each subject, 0…1, sorted, with the mean over all clips."""
     names = sorted(accuracy, key=lambda name: (accuracy[name], name))
-    figure = Figure(figsize=(4.6, 1.0 + 0.17 * len(names)), layout="constrained")
+    figure = Figure(figsize=(4.6, 1.0 + 0.19 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     axes.hlines(range(len(names)), 0, [accuracy[n] for n in names], color="tab:blue", lw=1)
     axes.plot([accuracy[n] for n in names], range(len(names)), "o", color="tab:blue", ms=4)
     axes.axvline(mean, color="black", lw=1, ls="--", label=f"all clips: {mean:.1%}")
-    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlim=(0, 1.02), ylim=(-0.7, len(names) - 0.3), xlabel="accuracy", ylabel="subject")
     axes.legend(fontsize=8, loc="lower right")
     return figure
@@ -142,8 +142,8 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
 
     Args:
         points: The models.
-        x: Name of the setting on the axis; numbers stand at their place, on a logarithmic axis
-            where they span a factor of 50, words side by side.
+        x: Name of the setting on the axis, or nothing; numbers stand at their place, on a
+            logarithmic axis where they span a factor of 50, words side by side.
         line: Name of a second setting, a line each; empty without one.
         chance: 0…1.
     """
@@ -177,7 +177,11 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
     if numbers and (wide or len(values) <= 12):
         axes.set_xticks([places[v] for v in values], [f"{v:g}" for v in values])
     elif not numbers:
-        axes.set_xticks([places[v] for v in values], [str(v) for v in values])
+        names = [str(v) for v in values]
+        axes.set_xticks([places[v] for v in values], names)
+        if sum(map(len, names)) > 40:
+            for label in axes.get_xticklabels():
+                label.set(rotation=35, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.6, len(values) - 0.4)
     axes.set(xlabel=x, ylabel="accuracy, all clips")
     axes.grid(alpha=0.3)

@@ -32,7 +32,7 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #d0d
   overflow-wrap: normal; white-space: nowrap }
 th:first-child, td:first-child, td.text, th.text { text-align: left; white-space: normal;
   min-width: 6rem }
-tr > .text:first-child, tr > :first-child { padding-left: 0 }
+tr > :first-child { padding-left: 0 }
 thead th { border-bottom: 2px solid #57606a; vertical-align: bottom }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
 figure { margin: .5rem 0; max-width: 100% }
@@ -43,7 +43,8 @@ pre { background: #f6f8fa; padding: .8rem; font-size: .8rem; overflow-x: auto }
   table { font-size: .8rem }
   th, td { padding: .25rem .35rem }
   th { white-space: normal }
-  th:first-child, td:first-child, td.text, th.text { min-width: 0 }
+  th:first-child, td:first-child { min-width: 0; position: sticky; left: 0; background: #fff }
+  .text { min-width: 5.5rem }
 }
 @media print { h2 { break-after: avoid } figure { break-inside: avoid } }
 """
@@ -96,6 +97,11 @@ class Section:
     warnings: Sequence[str] = ()
     parts: Sequence[Grid | Picture] = ()
     listing: str = ""
+
+
+def file_name(text: str) -> str:
+    """A text as the name of a file of a page: what is no letter, digit, - or _ becomes a -."""
+    return re.sub(r"[^\w-]", "-", text)
 
 
 def write_page(path: Path, files: Path, title: str, sections: Sequence[Section]) -> None:
@@ -153,7 +159,7 @@ def _draw(figure: Figure, kind: str) -> bytes:
 
 
 def _numeric(cell: str) -> bool:
-    return bool(re.match(r"^[-−+]?\d|^–?$", cell))
+    return bool(re.match(r"[-−+]?\d(?!.*\d, \d)|–?$", cell))  # a list is text
 
 
 def _table(grid: Grid) -> str:

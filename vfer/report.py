@@ -23,7 +23,7 @@ from vfer import figures
 from vfer.bundle import read_folds, seed_folders
 from vfer.cli import differing, flatten
 from vfer.files import read_json
-from vfer.page import Grid, Picture, Section, write_page
+from vfer.page import Grid, Picture, Section, file_name, write_page
 from vfer.published import paper_row, published
 from vfer.scoring import (
     MEASURES,
@@ -496,11 +496,11 @@ def _several(found: Sequence[Model]) -> list[Section]:
                 [[model.name, *(str(model.config.get(key)) for key in keys)] for model in found],
             )
         )
-    if 0 < len(keys) <= 2:
-        # The setting with more values goes along the axis.
-        keys.sort(key=lambda key: -len({str(model.config.get(key)) for model in found}))
-        parts.append(_swept(found, *keys))
-    sections = [Section("Settings", parts=parts)] if parts else []
+    parts += _environments(found)
+    # The setting with more values goes along the axis.
+    keys.sort(key=lambda key: -len({str(model.config.get(key)) for model in found}))
+    parts.append(_swept(found, *(keys if 0 < len(keys) <= 2 else [""])))
+    sections = [Section("Settings", parts=parts)]
     rows, refused = [], []
     for model in found[1:]:
         try:
@@ -553,8 +553,26 @@ def _several(found: Sequence[Model]) -> list[Section]:
     return sections
 
 
+def _environments(found: Sequence[Model]) -> list[Grid]:
+    """In what else than settings models differ: code, device, versions."""
+    known = [flatten(model.runs[0].environment) for model in found]
+    keys = sorted(
+        key
+        for key in {key for one in known for key in one}
+        if key.startswith(("commit", "device", "python", "packages.", "corpus.fingerprint"))
+        and len({str(one.get(key)) for one in known}) > 1
+    )
+    rows = [
+        [model.name, *(str(one.get(key)) for key in keys)]
+        for model, one in zip(found, known, strict=True)
+    ]
+    title = "In what else they differ (of the first seed)"
+    return [Grid("environments", title, ("", *keys), rows)] if keys else []
+
+
 def _swept(found: Sequence[Model], key: str, second: str = "") -> Picture:
-    values = [model.config.get(key) for model in found]
+    """Accuracy over a setting, with lines of a second one; without a setting, of each model."""
+    values = [model.config.get(key) if key else model.name for model in found]
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     points = []
     for model, value in zip(found, values, strict=True):
@@ -569,8 +587,11 @@ def _swept(found: Sequence[Model], key: str, second: str = "") -> Picture:
             )
         )
     drawn = figures.swept_figure(points, key, second, found[0].results["chance"])
+    what = "with 95 % intervals over subjects; small dots are seeds"
+    if not key:
+        return Picture("models", drawn, f"Accuracy of each model, {what}")
     name = key.rsplit(".", 1)[-1].replace("_", "-")
-    return Picture(f"over-{name}", drawn, f"Accuracy over {key}, with 95 % intervals over subjects")
+    return Picture(f"over-{name}", drawn, f"Accuracy over {key}, {what}")
 
 
 def _seeds(found: Sequence[Model]) -> Section:
@@ -637,9 +658,10 @@ def sections_of(groups: Sequence[Sequence[Model]]) -> list[Section]:
             *([_seeds(found)] if any(len(model.runs) > 1 for model in found) else []),
             *(_several(found) if len(found) > 1 else _one(found[0])),
         ]
-        prefix = f"{number}-" if len(groups) > 1 else ""  # names of files are unique
+        prefix = f"{number}-" if len(groups) > 1 else ""
         sections += [
-            replace(s, parts=[replace(p, name=prefix + p.name) for p in s.parts]) for s in mine
+            replace(s, parts=[replace(p, name=prefix + file_name(p.name)) for p in s.parts])
+            for s in mine
         ]
     return [*sections, *(part for found in groups for part in _listing(found[0].runs[0]))]
 
@@ -677,7 +699,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         groups = by_corpus([read_bundle(path) for path in expand(given.bundles)])
         output.mkdir(parents=True, exist_ok=True)
-        title = "vfer: " + ", ".join(path.resolve().name for path in given.bundles)
+        names = [path.resolve().name for path in given.bundles]
+        title = "vfer: " + (", ".join(names) if len(names) < 4 else f"{len(names)} bundles")
         with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
             write_page(output / "report.html", output / "report", title, sections_of(groups))
     except (OSError, RecursionError, ValueError) as error:
@@ -702,10 +725,10 @@ def _show(found: Sequence[Model], console: Console) -> None:
     grid = _measures(found)
     corpus = found[0].results["corpus"]
     table = Table(title=Text(f"{corpus}, % (pooled: 95 % interval over subjects)"))
-    for name in grid.header[:5]:
+    for name in grid.header[:4]:
         table.add_column(name.removesuffix(", %"), justify="right" if name else "left")
     for row in grid.rows:
-        table.add_row(*(Text(cell) for cell in row[:5]))
+        table.add_row(*(Text(cell) for cell in row[:4]))
     console.print(table)
     for warning in _warnings([run for model in found for run in model.runs]):
         console.print(Text(warning), soft_wrap=True)
