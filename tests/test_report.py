@@ -345,6 +345,26 @@ def test_no_bundle_is_status_2(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("results.json", "{}", "schema: found None"),
+        ("results.json", "[" * 100_000, "recursion"),
+        ("predictions.csv", "a\n1\n", "the column 'fold' is missing"),
+        ("config.yaml", "- 1\n", "holds no settings"),
+        ("config.yaml", "a: &a\n  b: *a\n", "recursion"),
+        ("config.yaml", "!!python/object/apply:os._exit [3]", "could not determine a constructor"),
+    ],
+)
+def test_a_bundle_that_cannot_be_read_is_status_2(bundle, name, text, said, capsys):
+    (bundle / name).write_text(text)
+    assert main([str(bundle)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (bundle / "report.html").exists()
+
+
+@pytest.mark.parametrize(
     ("config", "row"),
     [
         ({}, "spatial-temporal, trained, after fc7"),
@@ -372,6 +392,7 @@ def test_published_figures_stand_beside_a_result(bundle, tmp_path):
     hash_again(bundle)
     assert main([str(bundle)]) == 0
     rows = {row[0]: row for row in grid(bundle, "result")}
-    assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.7"
-    assert rows["MAE-DFER"][1:4] == ["61.6", "", "61.7"]
+    assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.72"
+    assert rows["MAE-DFER"][1:4] == ["61.64", "", "61.67"]
+    assert rows["MAE-DFER"][6].endswith("of 6 classes, not of 3")
     assert published("savee", {"non-trained schema"}, 7) == []
