@@ -75,7 +75,7 @@ def main() -> None:
         crops = smile()
     else:
         frames = read_frames(args.video)[0][:64]
-        crops = align(frames, track(frames, FaceConfig()).eyes, FaceConfig())
+        crops = align(frames, track([frames], FaceConfig()).eyes, FaceConfig())
     change = np.abs(np.diff(crops.astype(np.float32), axis=0)).mean((1, 2, 3))
     pair = int(change.argmax()) if args.pair is None else args.pair
     images = [(f"frame {pair}", crops[pair]), (f"frame {pair + 1}", crops[pair + 1])]

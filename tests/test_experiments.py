@@ -8,7 +8,7 @@ import torch
 
 from experiments import flow_alpha
 from experiments.true_motion import drawn_clips, errors, in_crop, skin_motion
-from vfer.corpora.facs import FacsConfig
+from vfer.corpora.facs import FacsConfig, video_path
 from vfer.faces import HEIGHT, WIDTH, FaceConfig, align
 from vfer.flow import horn_schunck
 from vfer.transforms import gray
@@ -58,7 +58,7 @@ def test_points_of_a_frame_are_where_the_crop_shows_them():
         np.testing.assert_allclose(shown, point, atol=1.2)  # half a crop pixel and rounding
 
 
-def test_the_alpha_experiment_prints_its_table_and_draws(tmp_path, monkeypatch, capsys):
+def test_the_alpha_experiment_prints_its_table_and_draws(facs_root, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["flow_alpha", "--table", "--frames", "8"])
     monkeypatch.setattr(flow_alpha, "SIZE", (160, 128))
     monkeypatch.setattr(flow_alpha, "TABLE", (15.0,))
@@ -68,9 +68,12 @@ def test_the_alpha_experiment_prints_its_table_and_draws(tmp_path, monkeypatch, 
     assert alpha == "15"
     assert len(cells) == 4
     assert all(float(cell) > 0 for cell in cells)
-    monkeypatch.setattr(sys, "argv", ["flow_alpha", "--output", str(tmp_path / "alpha.png")])
-    flow_alpha.main()
-    assert (tmp_path / "alpha.png").stat().st_size > 10_000
+    video = video_path(facs_root, 1, "happiness", 1)
+    for name, more in (("drawn", []), ("filmed", ["--video", str(video), "--pair", "3"])):
+        picture = tmp_path / f"{name}.png"
+        monkeypatch.setattr(sys, "argv", ["flow_alpha", "--output", str(picture), *more])
+        flow_alpha.main()
+        assert picture.stat().st_size > 10_000
 
 
 def test_the_flow_benchmark_prints_a_row_a_method(monkeypatch, capsys):
