@@ -1,9 +1,11 @@
 """The report: what its page and tables say of bundles, and what it refuses."""
 
 import csv
+import html
 import json
 import re
 import shutil
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -69,6 +71,14 @@ def made(tmp_path_factory):
     return output
 
 
+@pytest.fixture(scope="module")
+def reported(made, tmp_path_factory):
+    """A bundle with its report, only to be read."""
+    bundle = shutil.copytree(made, tmp_path_factory.mktemp("reported") / "bundle")
+    assert main([str(bundle)]) == 0
+    return bundle
+
+
 @pytest.fixture
 def bundle(made, tmp_path):
     return shutil.copytree(made, tmp_path / "bundle")
@@ -83,9 +93,9 @@ def page(path):
     return (path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_tables_say_what_the_results_say(bundle, capsys):
-    assert main([str(bundle)]) == 0
-    assert "does not verify" not in capsys.readouterr().out
+def test_the_tables_say_what_the_results_say(reported):
+    bundle = reported
+    assert "does not verify" not in page(bundle)
     found = read_json(bundle / "results.json")
     result = {row[0]: row for row in grid(bundle, "result")}
     accuracy = found["accuracy"]
@@ -95,6 +105,14 @@ def test_the_tables_say_what_the_results_say(bundle, capsys):
     assert result["bundle"][2] == pooled
     assert result["bundle"][5] == f"{100 * found['macro_f1']['pooled']:.1f}"
     assert result["chance"][1] == "33.3"
+    names, *rows = grid(bundle, "numbers")
+    for row in rows:
+        numbers = dict(zip(names, row, strict=True))
+        measure = found[numbers["measure"]]
+        for key in ("mean", "std", "pooled"):
+            assert float(numbers[key]) == measure[key]
+        assert [float(numbers["ci95_low"]), float(numbers["ci95_high"])] == measure["ci95"]
+    assert len(rows) == 3
     folds = grid(bundle, "folds")[1:]
     assert [row[3] for row in folds] == [f"{100 * f['accuracy']:.1f}" for f in found["folds"]]
     classes = {row[0]: row for row in grid(bundle, "classes")}
@@ -107,7 +125,7 @@ def test_the_tables_say_what_the_results_say(bundle, capsys):
     assert grid(bundle, "coverage")[1] == [str(n) for n in found["coverage"].values()]
     missed = grid(bundle, "missed")[1:]
     assert len(missed) == found["coverage"]["no_face"] + found["coverage"]["unreadable"]
-    hardest = [float(row[4]) for row in grid(bundle, "hardest")[1:]]
+    hardest = [float(row[5]) for row in grid(bundle, "hardest")[1:]]
     assert hardest == sorted(hardest)
     text = page(bundle)
     assert "6 subjects: with fewer than 12 the intervals are too narrow" in text
@@ -116,24 +134,24 @@ def test_the_tables_say_what_the_results_say(bundle, capsys):
     assert pooled in markdown
 
 
-def test_a_bundle_with_a_report_verifies_and_a_second_report_is_the_same(bundle):
-    assert main([str(bundle)]) == 0
-    assert verify([str(bundle)]) == 0
-    assert differences(bundle) == ""
-    first = {path: path.read_bytes() for path in (bundle / "report").iterdir()}
-    assert main([str(bundle)]) == 0
-    assert {path: path.read_bytes() for path in (bundle / "report").iterdir()} == first
+def test_a_bundle_with_a_report_verifies_and_a_second_report_is_the_same(reported, tmp_path):
+    assert verify([str(reported)]) == 0
+    assert differences(reported) == ""
+    assert main([str(reported), "--output", str(tmp_path)]) == 0
+    files = {path.name: path.read_bytes() for path in (reported / "report").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()} == files
+    assert page(reported) == page(tmp_path)
     for kind in ("svg", "pdf"):
         for name in ("confusion", "curve-spatial", "curve-vlan", "subjects"):
-            assert (bundle / "report" / f"{name}.{kind}").stat().st_size > 1000
+            assert len(files[f"{name}.{kind}"]) > 1000
 
 
-def test_the_page_needs_no_network_and_no_other_file(bundle):
-    assert main([str(bundle)]) == 0
-    sources = re.findall(r'(?:src|href)="([^"]{0,20})', page(bundle))
+def test_the_page_needs_no_network_and_no_other_file(reported):
+    sources = re.findall(r'(?:src|href)="([^"]{0,20})', page(reported))
     assert sources
     assert all(source.startswith("data:image/") for source in sources)
-    assert "<script" not in page(bundle)
+    assert "<script" not in page(reported)
+    assert not re.search(r"https?://|@import|url\(", page(reported))
 
 
 def test_what_a_bundle_says_is_shown_as_text(bundle, tmp_path):
@@ -154,7 +172,7 @@ def test_a_changed_bundle_is_shown_with_a_warning_and_its_true_figures(bundle, c
     before = read_json(bundle / "results.json")["accuracy"]["mean"]
     edit_json(bundle / "results.json", lambda found: found["accuracy"].update(mean=0.99))
     assert main([str(bundle)]) == 0
-    assert "does not verify (2 differences)" in capsys.readouterr().out
+    assert "bundle does not verify, 2 differences" in capsys.readouterr().out
     assert "bundle does not verify, 2 differences" in page(bundle)
     assert grid(bundle, "result")[1][1].startswith(f"{100 * before:.1f} ")
 
@@ -169,7 +187,7 @@ def test_crops_of_the_hardest_clips_are_shown_where_they_are_at_hand(bundle, tmp
     store = CropStore(tmp_path / "cache" / "crops" / "toy-1")
     crops = np.zeros((3, 150, 110, 3), np.uint8)
     for row in grid(bundle, "hardest")[1:4]:
-        store.add(Entry(clip=row[0], status="ok", frames=3), crops)
+        store.add(Entry(clip=row[1], status="ok", frames=3), crops)
     assert main([str(bundle)]) == 0
     assert "The crops of 5 of them are not at hand" in page(bundle)
     assert (bundle / "report" / "hardest.svg").is_file()
@@ -221,7 +239,67 @@ def test_a_folder_of_seeds_is_one_model_with_its_spread(bundle, tmp_path):
     assert row[0] == "twice"
     assert row[1] == f"{100 * np.mean(means):.1f} ± {100 * np.std(means, ddof=1):.1f}"
     assert row[6] == "± between 2 seeds"
-    assert [r[1] for r in grid(seeds, "seeds-twice")[1:]] == [f"{100 * m:.1f}" for m in means]
+    assert [r[2] for r in grid(seeds, "seeds")[1:]] == [f"{100 * m:.1f}" for m in means]
+
+
+def test_runs_of_one_seed_are_not_taken_for_seeds_of_one_model(bundle, tmp_path):
+    again = shutil.copytree(bundle, tmp_path / "again")
+    output = tmp_path / "out"
+    edit_json(again / "environment.json", lambda found: found.update(commit="abc"))
+    hash_again(again)
+    assert main([str(bundle), str(again), "--output", str(output)]) == 0
+    assert grid(output, "environments")[1:] == [["bundle", "None"], ["again", "abc"]]
+    assert (output / "report" / "models.pdf").is_file()
+    assert [row[0] for row in grid(output, "result")[1:3]] == ["bundle", "again"]
+    assert [row[6] for row in grid(output, "result")[1:3]] == ["± between folds"] * 2
+    ((name, accuracy, _),) = grid(output, "paired")[1:]
+    assert (name, accuracy) == ("again", "+0.0 (+0.0 to +0.0), p = 1.000")
+
+
+def test_runs_that_differ_in_their_seed_are_named_by_what_they_share(bundle, tmp_path):
+    paths = []
+    for seed in (0, 1):
+        path = shutil.copytree(bundle, tmp_path / f"wide-{seed}")
+        edit_json(path / "results.json", lambda found, seed=seed: found.update(seeds=[seed]))
+        set_config(path, protocol__seed=seed)
+        paths.append(str(path))
+    assert main([*paths, "--output", str(tmp_path / "out")]) == 0
+    assert grid(tmp_path / "out", "result")[1][0] == "wide"
+    assert "Hardest clips (seed 0)" in page(tmp_path / "out")
+
+
+def test_names_are_no_formulas_and_may_hold_any_character(bundle, tmp_path):
+    odd = "$\\frac$ \x1b[31m --> 顔"
+    for path in (bundle / "predictions.csv", bundle / "segments.csv", bundle / "streams.csv",
+                 bundle / "folds.json"):  # fmt: skip
+        name = json.dumps(odd)[1:-1] if path.suffix == ".json" else odd
+        path.write_text(path.read_text().replace('"ada"', f'"{name}"').replace(",ada,", f",{odd},"))
+    hash_again(bundle)
+    assert main([str(bundle)]) == 0
+    for path in (bundle / "report").glob("*.svg"):
+        ElementTree.parse(path)
+    assert html.escape(odd) in page(bundle)
+
+
+def test_a_bundle_names_no_file_outside_the_report(bundle, tmp_path):
+    path = bundle / "curves.csv"
+    path.write_text(path.read_text().replace(",spatial,", ",../../../evil,"))
+    output = tmp_path / "deep" / "er" / "out"
+    assert main([str(bundle), "--output", str(output)]) == 0
+    (drawn,) = tmp_path.rglob("*evil.svg")
+    assert drawn.parent == output / "report"
+
+
+def test_what_an_earlier_report_left_is_removed_and_nothing_else(bundle, tmp_path):
+    other = shutil.copytree(bundle, tmp_path / "other")
+    set_config(other, data__segment_length=8)
+    output = tmp_path / "out"
+    assert main([str(bundle), str(other), "--output", str(output)]) == 0
+    assert (output / "report" / "over-segment-length.svg").is_file()
+    (output / "report" / "mine.csv").write_text("a\n")
+    assert main([str(bundle), "--output", str(output)]) == 0
+    assert not (output / "report" / "over-segment-length.svg").exists()
+    assert (output / "report" / "mine.csv").is_file()
 
 
 def test_bundles_of_other_clips_or_corpora_are_not_tested(bundle, tmp_path):
@@ -296,4 +374,4 @@ def test_published_figures_stand_beside_a_result(bundle, tmp_path):
     rows = {row[0]: row for row in grid(bundle, "result")}
     assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.7"
     assert rows["MAE-DFER"][1:4] == ["61.6", "", "61.7"]
-    assert published("savee", {"non-trained schema"}) == []
+    assert published("savee", {"non-trained schema"}, 7) == []

@@ -1,10 +1,12 @@
 """The bundle's figures, drawn from its tables and crops."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -87,12 +89,12 @@ def curves_figure(curves: Sequence[CurvePoint], stages: Sequence[str] | None = N
 def subjects_figure(accuracy: Mapping[str, float], mean: float) -> Figure:
     """Accuracy of each subject, 0…1, sorted, with the mean over all clips."""
     names = sorted(accuracy, key=lambda name: (accuracy[name], name))
-    figure = Figure(figsize=(4.6, 1.0 + 0.17 * len(names)), layout="constrained")
+    figure = Figure(figsize=(4.6, 1.0 + 0.19 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     axes.hlines(range(len(names)), 0, [accuracy[n] for n in names], color="tab:blue", lw=1)
     axes.plot([accuracy[n] for n in names], range(len(names)), "o", color="tab:blue", ms=4)
     axes.axvline(mean, color="black", lw=1, ls="--", label=f"all clips: {mean:.1%}")
-    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlim=(0, 1.02), ylim=(-0.7, len(names) - 0.3), xlabel="accuracy", ylabel="subject")
     axes.legend(fontsize=8, loc="lower right")
     return figure
@@ -108,7 +110,7 @@ def clips_figure(clips: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 
     figure = Figure(figsize=(0.9 * columns, 1.5 * len(clips)), layout="constrained")
     parts = figure.subfigures(len(clips), 1, squeeze=False)[:, 0]
     for part, (title, crops) in zip(parts, clips, strict=True):
-        part.suptitle(title, fontsize=8, x=0.01, ha="left")
+        part.suptitle(title, fontsize=10, x=0.01, ha="left")
         picked = np.linspace(0, len(crops) - 1, columns).round().astype(int)
         for axes, frame in zip(part.subplots(1, columns), picked.tolist(), strict=True):
             axes.axis("off")
@@ -140,7 +142,8 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
 
     Args:
         points: The models.
-        x: Name of the setting on the axis; numbers stand at their place, words side by side.
+        x: Name of the setting on the axis, or nothing; numbers stand at their place, on a
+            logarithmic axis where they span a factor of 50, words side by side.
         line: Name of a second setting, a line each; empty without one.
         chance: 0…1.
     """
@@ -148,7 +151,12 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
     axes = figure.add_subplot()
     values = sorted({p.x for p in points}, key=lambda v: (isinstance(v, str), v))
     numbers = all(not isinstance(value, str) for value in values)
-    places = {v: float(v) if numbers else float(k) for k, v in enumerate(values)}
+    numbered = [float(v) for v in values if not isinstance(v, str)]
+    wide = numbers and numbered[0] > 0 and numbered[-1] >= 50 * numbered[0]  # such as step sizes
+    places = {
+        v: float(k) if isinstance(v, str) else math.log10(v) if wide else v
+        for k, v in enumerate(values)
+    }
     lines = sorted({p.line for p in points})
     gap = min(np.diff(sorted(places.values())), default=1.0)
     for number, name in enumerate(lines):
@@ -166,10 +174,14 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
     axes.axhline(chance, color="gray", lw=1, ls=":")
     axes.annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), fontsize=7,
                   color="gray", va="bottom")  # fmt: skip
-    if numbers and len(values) <= 12:
+    if numbers and (wide or len(values) <= 12):
         axes.set_xticks([places[v] for v in values], [f"{v:g}" for v in values])
     elif not numbers:
-        axes.set_xticks([places[v] for v in values], [str(v) for v in values])
+        names = [str(v) for v in values]
+        axes.set_xticks([places[v] for v in values], names)
+        if sum(map(len, names)) > 40:
+            for label in axes.get_xticklabels():
+                label.set(rotation=35, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.6, len(values) - 0.4)
     axes.set(xlabel=x, ylabel="accuracy, all clips")
     axes.grid(alpha=0.3)
@@ -220,10 +232,11 @@ def draw(
 ) -> None:
     """Write ``confusion.png``, ``curves.png`` and ``crops.png`` into a folder."""
     folder.mkdir(exist_ok=True)
-    figures = {
-        "confusion": confusion_figure(results),
-        "curves": curves_figure(curves),
-        "crops": crops_figure(corpus, store, config),
-    }
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+    with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
+        figures = {
+            "confusion": confusion_figure(results),
+            "curves": curves_figure(curves),
+            "crops": crops_figure(corpus, store, config),
+        }
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})

@@ -5,6 +5,7 @@ import csv
 import html
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 
 from vfer.files import atomic_write
 
+_LIST = "files.txt"
+"""Names the files of a page, so that the next one in its place can remove them."""
 _STYLE = """
 :root { color-scheme: light }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 0 auto; max-width: 70rem;
@@ -29,12 +32,20 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #d0d
   overflow-wrap: normal; white-space: nowrap }
 th:first-child, td:first-child, td.text, th.text { text-align: left; white-space: normal;
   min-width: 6rem }
+tr > :first-child { padding-left: 0 }
 thead th { border-bottom: 2px solid #57606a; vertical-align: bottom }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
 figure { margin: .5rem 0; max-width: 100% }
 figure img { max-width: 100%; height: auto; display: block }
 figcaption { font-size: .85rem; color: #57606a; max-width: 40rem }
 pre { background: #f6f8fa; padding: .8rem; font-size: .8rem; overflow-x: auto }
+@media (max-width: 40rem) {
+  table { font-size: .8rem }
+  th, td { padding: .25rem .35rem }
+  th { white-space: normal }
+  th:first-child, td:first-child { min-width: 0; position: sticky; left: 0; background: #fff }
+  .text { min-width: 5.5rem }
+}
 @media print { h2 { break-after: avoid } figure { break-inside: avoid } }
 """
 
@@ -49,6 +60,7 @@ class Grid:
         header: The columns' names.
         rows: As many cells as the header has.
         note: A line below it.
+        shown: Whether it stands on the page; else it is its CSV file only.
     """
 
     name: str
@@ -56,6 +68,7 @@ class Grid:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,11 @@ class Section:
     listing: str = ""
 
 
+def file_name(text: str) -> str:
+    """A text as the name of a file of a page: what is no letter, digit, - or _ becomes a -."""
+    return re.sub(r"[^\w-]", "-", text)
+
+
 def write_page(path: Path, files: Path, title: str, sections: Sequence[Section]) -> None:
     """Write a page and what it is made of.
 
@@ -96,33 +114,52 @@ def write_page(path: Path, files: Path, title: str, sections: Sequence[Section])
         sections: Its parts.
     """
     files.mkdir(parents=True, exist_ok=True)
-    images = {}
+    images, written = {}, ["report.md"]
     for section in sections:
         for part in section.parts:
             if isinstance(part, Picture):
                 drawn = {kind: _draw(part.figure, kind) for kind in ("svg", "pdf")}
                 for kind, data in drawn.items():
                     atomic_write(files / f"{part.name}.{kind}", data)
+                    written.append(f"{part.name}.{kind}")
                 images[part.name] = drawn["svg"]
             else:
                 text = io.StringIO()
                 csv.writer(text, lineterminator="\n").writerows([part.header, *part.rows])
                 atomic_write(files / f"{part.name}.csv", text.getvalue())
+                written.append(f"{part.name}.csv")
     atomic_write(files / "report.md", _markdown(title, sections))
     atomic_write(path, _html(title, sections, images))
+    _replace_list(files, written)
+
+
+def _replace_list(files: Path, written: Sequence[str]) -> None:
+    """Remove what an earlier page left in a folder and this one has not; nobody else's files."""
+    record = files / _LIST
+    try:
+        before = record.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        before = []
+    for name in set(before) - set(written):
+        if re.fullmatch(r"[\w-]+\.(csv|pdf|svg)", name):
+            (files / name).unlink(missing_ok=True)
+    atomic_write(record, "".join(f"{name}\n" for name in sorted(written)))
 
 
 def _draw(figure: Figure, kind: str) -> bytes:
     """A figure as a file, the same bytes every time."""
     data = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "vfer", "pdf.fonttype": 42}):
+    with mpl.rc_context({"svg.hashsalt": "vfer", "pdf.fonttype": 42}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in another script
         dates = {"svg": "Date", "pdf": "CreationDate"}
         figure.savefig(data, format=kind, metadata={dates[kind]: None}, dpi=150)
+    if kind == "svg":  # Matplotlib repeats texts in comments; XML allows no control characters
+        return re.sub(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]", b"", data.getvalue())
     return data.getvalue()
 
 
 def _numeric(cell: str) -> bool:
-    return bool(re.match(r"^[-−+]?\d|^–?$", cell))
+    return bool(re.match(r"[-−+]?\d(?!.*\d, \d)|–?$", cell))  # a list is text
 
 
 def _table(grid: Grid) -> str:
@@ -164,7 +201,7 @@ def _html(title: str, sections: Sequence[Section], images: dict[str, bytes]) -> 
                     f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{caption}">'
                     f"<figcaption>{caption}</figcaption></figure>\n"
                 )
-            else:
+            elif part.shown:
                 parts.append(_table(part))
         parts.append("</div>" if beside else "")
         if section.listing:
@@ -190,6 +227,8 @@ def _markdown(title: str, sections: Sequence[Section]) -> str:
         for part in section.parts:
             if isinstance(part, Picture):
                 lines += ["", f"![{plain(part.caption)}]({part.name}.svg)"]
+                continue
+            if not part.shown:
                 continue
             lines += ["", f"### {plain(part.title)}", ""]
             rows = [[plain(cell) for cell in row] for row in (part.header, *part.rows)]

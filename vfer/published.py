@@ -1,7 +1,7 @@
 """Published figures to stand beside a result, %: Pan et al. 2019 and others on the same corpora."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -44,11 +44,7 @@ _PEERS = {
         Published("MAE-DFER", "ACM Multimedia 2023", 61.64, 61.67, _BLOCKS.format("five")),
     ),
     "baum1s": (Published("Zhang et al.", "2018, visual part", 50.0, None, "about"),),
-    "ravdess": (
-        Published(
-            "MAE-DFER", "ACM Multimedia 2023", 75.56, None, _BLOCKS.format("six") + ", 8 classes"
-        ),
-    ),
+    "ravdess": (Published("MAE-DFER", "ACM Multimedia 2023", 75.56, None, _BLOCKS.format("six")),),
     "cremad": (Published("MAE-DFER", "ACM Multimedia 2023", 77.38, None, _BLOCKS.format("five")),),
 }
 
@@ -70,8 +66,17 @@ def paper_row(config: Mapping[str, Any]) -> str | None:
     return rows.get(config.get("model.insert_after", "fc7"))
 
 
-def published(corpus: str, rows: set[str]) -> list[Published]:
-    """What is published on a corpus; of the paper's own rows the named ones, empty for unknown."""
+_CLASSES = {"baum1s": 6, "enterface05": 6, "ravdess": 8, "cremad": 6}
+
+
+def published(corpus: str, rows: set[str], classes: int) -> list[Published]:
+    """What is published on a corpus; of the paper's own rows the named ones, empty for unknown.
+
+    Args:
+        corpus: Its name.
+        rows: Names that `paper_row` gives.
+        classes: How many the result is of; where the published ones are of others, they say so.
+    """
     column = {"baum1s": 0, "enterface05": 1}.get(corpus)
     found = []
     if column is not None:
@@ -83,4 +88,8 @@ def published(corpus: str, rows: set[str]) -> list[Published]:
                 if name in names:
                     cited = where if who else f"{where} of the paper"
                     found.append(Published(who + name, cited, values[column]))
-    return [*found, *_PEERS.get(corpus, ())]
+    found += _PEERS.get(corpus, ())
+    if classes == _CLASSES.get(corpus):
+        return found
+    said = f"of {_CLASSES.get(corpus)} classes, not of {classes}"
+    return [replace(one, note=", ".join(filter(None, (one.note, said)))) for one in found]

@@ -5,6 +5,7 @@ Reads JSON, CSV and YAML only; nothing from a bundle is executed or unpickled. E
 """
 
 import argparse
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -12,15 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from vfer import figures
 from vfer.bundle import read_folds, seed_folders
 from vfer.cli import differing, flatten
 from vfer.files import read_json
-from vfer.page import Grid, Picture, Section, write_page
+from vfer.page import Grid, Picture, Section, file_name, write_page
 from vfer.published import paper_row, published
 from vfer.scoring import (
+    MEASURES,
     MIN_SUBJECTS,
     across_seeds,
     bootstrap_interval,
@@ -121,22 +127,46 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def models(bundles: Sequence[Bundle]) -> list[Model]:
-    """Bundles of one corpus and one config but for the seed, together."""
-    groups: dict[str, list[Bundle]] = defaultdict(list)
+    """Bundles of the same clips and config but for the seed, together.
+
+    Where a seed is there twice, something else tells the runs apart (the code, say): then only
+    those of one ``--seeds`` folder are together. A bundle without a config stands alone.
+    """
+    groups: dict[object, list[Bundle]] = defaultdict(list)
     for bundle in bundles:
         same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k != _SEED}
-        groups[repr((bundle.results["corpus"], sorted(same.items(), key=str)))].append(bundle)
-    found = []
+        clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
+        settings = repr(sorted(same.items())) if same else bundle.path
+        groups[bundle.results["corpus"], clips, settings].append(bundle)
+    parts: list[list[Bundle]] = []
     for runs in groups.values():
-        runs.sort(key=lambda run: run.results["seeds"])
-        first = runs[0].path.resolve()
-        seed = len(runs) > 1 and first.name.startswith("seed-")
-        found.append(Model(first.parent.name if seed else first.name, tuple(runs)))
+        seeds = [seed for run in runs for seed in run.results["seeds"]]
+        folders: dict[Path, list[Bundle]] = defaultdict(list)
+        for run in runs:
+            path = run.path.resolve()
+            alone = path.parent if path.name.startswith("seed-") else path
+            folders[Path() if len(set(seeds)) == len(seeds) else alone].append(run)
+        parts += folders.values()
+    found = [
+        Model(_name(runs), tuple(sorted(runs, key=lambda run: run.results["seeds"])))
+        for runs in parts
+    ]
     names = Counter(model.name for model in found)
     return [
         Model(str(model.runs[0].path), model.runs) if names[model.name] > 1 else model
         for model in found
     ]
+
+
+def _name(runs: Sequence[Bundle]) -> str:
+    """That of the bundle's folder; of several what their names are without the seed."""
+    paths = [run.path.resolve() for run in runs]
+    if len(paths) == 1:
+        return paths[0].name
+    if all(path.name.startswith("seed-") for path in paths):
+        return paths[0].parent.name
+    stems = {re.sub(r"[-_. ]+(seed)?[-_. ]*\d+$", "", path.name) for path in paths}
+    return stems.pop() if len(stems) == 1 else " + ".join(path.name for path in paths)
 
 
 def percent(value: float | None) -> str:
@@ -171,7 +201,8 @@ def _warnings(bundles: Sequence[Bundle]) -> list[str]:
 
 _PUBLISHED = (
     "Published figures come from other subject groups, and some from an iteration chosen on the "
-    "test group: they are for orientation."
+    "test group: they are for orientation. Pan et al. do not say whether their accuracy is of "
+    "clips or of segments."
 )
 
 
@@ -197,7 +228,7 @@ def _measures(found: Sequence[Model]) -> Grid:
     rows.append(["chance", chance, "", chance, "", "", f"one of {len(results['classes'])} classes"])
     rows.append(["always the largest class", percent(results["majority"]), "", chance, "", "", ""])
     names = {row for model in found if (row := paper_row(model.config)) is not None}
-    others = published(results["corpus"], names)
+    others = published(results["corpus"], names, len(results["classes"]))
     for one in others:
         uar = "" if one.uar is None else f"{one.uar:.1f}"
         where = ", ".join(text for text in (one.where, one.note) if text)
@@ -206,10 +237,27 @@ def _measures(found: Sequence[Model]) -> Grid:
         "result",
         "Accuracy is the share of clips recognised (WAR); pooled is over all clips, with a 95 % "
         "interval over subjects",
-        ("", "accuracy, %", "pooled", "UAR, %", "pooled", "macro-F1, pooled, %", "what it is"),
+        (
+            "", "accuracy, %", "accuracy, pooled, %", "UAR, %", "UAR, pooled, %",
+            "macro-F1, pooled, %", "what it is",
+        ),
         rows,
         _PUBLISHED if others else "Nothing is published on this corpus.",
-    )
+    )  # fmt: skip
+
+
+def _numbers(found: Sequence[Model]) -> Grid:
+    """What `_measures` says of each model, as unrounded fractions."""
+    rows = []
+    for model in found:
+        summary, over = model.summary(), "seeds" if len(model.runs) > 1 else "folds"
+        for name in MEASURES:
+            one = summary[name]
+            low, high = (str(end) for end in one["ci95"])
+            mean, std, pooled = (str(one[key]) for key in ("mean", "std", "pooled"))
+            rows.append([model.name, name, mean, std, over, pooled, low, high])
+    header = ("model", "measure", "mean", "std", "over", "pooled", "ci95_low", "ci95_high")
+    return Grid("numbers", "Unrounded", header, rows, shown=False)
 
 
 def _one(model: Model) -> list[Section]:
@@ -289,7 +337,11 @@ def _one(model: Model) -> list[Section]:
                 ],
             ),
         )
-    return [*sections, _curves(run), _subjects(run), _coverage(run), _hardest(run)]
+    sections += [_curves(run), _subjects(run), _coverage(run), _hardest(run)]
+    if len(model.runs) == 1:
+        return sections
+    seed = run.results["seeds"][0]
+    return [replace(one, title=f"{one.title} (seed {seed})") for one in sections]
 
 
 def _with_interval(rows: Sequence[ClipResult], classes: Sequence[str]) -> list[str]:
@@ -395,14 +447,14 @@ def _hardest(run: Bundle) -> Section:
     ]
     hardest = sorted(scored, key=lambda pair: (pair[0], pair[1].clip))[:HARDEST]
     rows = [
-        [row.clip, row.subject, row.label, str(row.prediction(classes)), percent(p)]
-        for p, row in hardest
+        [str(k), row.clip, row.subject, row.label, str(row.prediction(classes)), percent(p)]
+        for k, (p, row) in enumerate(hardest, 1)
     ]
     parts: list[Grid | Picture] = [
         Grid(
             "hardest",
             "The least probability of the true class",
-            ("clip", "subject", "class", "taken for", "probability, %"),
+            ("", "clip", "subject", "class", "taken for", "probability, %"),
             rows,
         )
     ]
@@ -410,10 +462,10 @@ def _hardest(run: Bundle) -> Section:
         Path(str(run.config.get("data.cache")), "crops", str(run.environment.get("store")))
     )
     shown = []
-    for _, row in hardest:
+    for k, (_, row) in enumerate(hardest, 1):
+        title = f"{k}. {row.label}, taken for {row.prediction(classes)}"
         try:
-            shown.append((f"{row.clip}: {row.label}, taken for {row.prediction(classes)}",
-                          store.crops(row.clip)))  # fmt: skip
+            shown.append((title, store.crops(row.clip)))
         except (KeyError, OSError, TypeError, ValueError):
             continue
     if shown:
@@ -444,11 +496,11 @@ def _several(found: Sequence[Model]) -> list[Section]:
                 [[model.name, *(str(model.config.get(key)) for key in keys)] for model in found],
             )
         )
-    if 0 < len(keys) <= 2:
-        # The setting with more values goes along the axis.
-        keys.sort(key=lambda key: -len({str(model.config.get(key)) for model in found}))
-        parts.append(_swept(found, *keys))
-    sections = [Section("Settings", parts=parts)] if parts else []
+    parts += _environments(found)
+    # The setting with more values goes along the axis.
+    keys.sort(key=lambda key: -len({str(model.config.get(key)) for model in found}))
+    parts.append(_swept(found, *(keys if 0 < len(keys) <= 2 else [""])))
+    sections = [Section("Settings", parts=parts)]
     rows, refused = [], []
     for model in found[1:]:
         try:
@@ -501,8 +553,26 @@ def _several(found: Sequence[Model]) -> list[Section]:
     return sections
 
 
+def _environments(found: Sequence[Model]) -> list[Grid]:
+    """In what else than settings models differ: code, device, versions."""
+    known = [flatten(model.runs[0].environment) for model in found]
+    keys = sorted(
+        key
+        for key in {key for one in known for key in one}
+        if key.startswith(("commit", "device", "python", "packages.", "corpus.fingerprint"))
+        and len({str(one.get(key)) for one in known}) > 1
+    )
+    rows = [
+        [model.name, *(str(one.get(key)) for key in keys)]
+        for model, one in zip(found, known, strict=True)
+    ]
+    title = "In what else they differ (of the first seed)"
+    return [Grid("environments", title, ("", *keys), rows)] if keys else []
+
+
 def _swept(found: Sequence[Model], key: str, second: str = "") -> Picture:
-    values = [model.config.get(key) for model in found]
+    """Accuracy over a setting, with lines of a second one; without a setting, of each model."""
+    values = [model.config.get(key) if key else model.name for model in found]
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     points = []
     for model, value in zip(found, values, strict=True):
@@ -517,31 +587,34 @@ def _swept(found: Sequence[Model], key: str, second: str = "") -> Picture:
             )
         )
     drawn = figures.swept_figure(points, key, second, found[0].results["chance"])
+    what = "with 95 % intervals over subjects; small dots are seeds"
+    if not key:
+        return Picture("models", drawn, f"Accuracy of each model, {what}")
     name = key.rsplit(".", 1)[-1].replace("_", "-")
-    return Picture(f"over-{name}", drawn, f"Accuracy over {key}, with 95 % intervals over subjects")
+    return Picture(f"over-{name}", drawn, f"Accuracy over {key}, {what}")
 
 
-def _seeds(model: Model) -> Section:
-    summary = model.summary()
+def _seeds(found: Sequence[Model]) -> Section:
     rows = [
         [
-            str(seed),
-            *(f"{percent(run.results[m]['mean'])}" for m in ("accuracy", "uar", "macro_f1")),
+            model.name,
+            ", ".join(map(str, run.results["seeds"])),
+            *(percent(run.results[m]["mean"]) for m in ("accuracy", "uar", "macro_f1")),
         ]
-        for seed, run in zip(summary["seeds"], model.runs, strict=True)
+        for model in found
+        for run in model.runs
     ]
     return Section(
-        f"Seeds of {model.name}",
+        "Seeds",
         text=[
-            f"Over {len(rows)} seeds: accuracy {_spread(summary['accuracy'])} %. This is the "
-            "spread between training runs; the interval over subjects is that between people. "
-            "Neither holds the other."
+            "The ± of a model of several seeds is the spread between its training runs; the "
+            "interval over subjects is that between people. Neither holds the other."
         ],
         parts=[
             Grid(
-                f"seeds-{model.name.replace('/', '-')}",
+                "seeds",
                 "Mean over folds",
-                ("seed", "accuracy, %", "UAR, %", "macro-F1, %"),
+                ("", "seed", "accuracy, %", "UAR, %", "macro-F1, %"),
                 rows,
             )
         ],
@@ -558,13 +631,18 @@ def _listing(run: Bundle) -> list[Section]:
     ]
 
 
-def sections_of(bundles: Sequence[Bundle]) -> list[Section]:
-    """What the page says of some bundles."""
-    by_corpus: dict[str, list[Model]] = defaultdict(list)
+def by_corpus(bundles: Sequence[Bundle]) -> list[list[Model]]:
+    """The models, those of one corpus and the same classes together."""
+    groups: dict[str, list[Model]] = defaultdict(list)
     for model in models(bundles):
-        by_corpus[repr((model.results["corpus"], model.results["classes"]))].append(model)
+        groups[repr((model.results["corpus"], model.results["classes"]))].append(model)
+    return list(groups.values())
+
+
+def sections_of(groups: Sequence[Sequence[Model]]) -> list[Section]:
+    """What the page says of models, those of one corpus together."""
     sections: list[Section] = []
-    for number, found in enumerate(by_corpus.values()):
+    for number, found in enumerate(groups):
         results, runs = found[0].results, [run for model in found for run in model.runs]
         protocol = results["protocol"]
         mine = [
@@ -575,16 +653,17 @@ def sections_of(bundles: Sequence[Bundle]) -> list[Section]:
                     f"{results['selection']}; {results['coverage']['clips']} clips."
                 ],
                 warnings=_warnings(runs),
-                parts=[_measures(found)],
+                parts=[_measures(found), _numbers(found)],
             ),
-            *(_seeds(model) for model in found if len(model.runs) > 1),
+            *([_seeds(found)] if any(len(model.runs) > 1 for model in found) else []),
             *(_several(found) if len(found) > 1 else _one(found[0])),
         ]
-        prefix = f"{number}-" if len(by_corpus) > 1 else ""  # names of files are unique
+        prefix = f"{number}-" if len(groups) > 1 else ""
         sections += [
-            replace(s, parts=[replace(p, name=prefix + p.name) for p in s.parts]) for s in mine
+            replace(s, parts=[replace(p, name=prefix + file_name(p.name)) for p in s.parts])
+            for s in mine
         ]
-    return [*sections, *(part for run in bundles[:1] for part in _listing(run))]
+    return [*sections, *(part for found in groups for part in _listing(found[0].runs[0]))]
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -618,24 +697,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         given.bundles[0] if len(given.bundles) == 1 else Path("runs", "report")
     )
     try:
-        bundles = [read_bundle(path) for path in expand(given.bundles)]
+        groups = by_corpus([read_bundle(path) for path in expand(given.bundles)])
         output.mkdir(parents=True, exist_ok=True)
-        title = "vfer: " + ", ".join(path.resolve().name for path in given.bundles)
-        write_page(output / "report.html", output / "report", title, sections_of(bundles))
-    except (OSError, ValueError) as error:
+        names = [path.resolve().name for path in given.bundles]
+        title = "vfer: " + (", ".join(names) if len(names) < 4 else f"{len(names)} bundles")
+        with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
+            write_page(output / "report.html", output / "report", title, sections_of(groups))
+    except (OSError, RecursionError, ValueError) as error:
         if given.debug:
             raise
         print(f"vfer.report: {error}", file=sys.stderr)
         return 1 if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else 2
     except KeyboardInterrupt:
         return 130
-    for bundle in bundles:
-        accuracy = bundle.results["accuracy"]
-        print(f"{bundle.path}: accuracy {_spread(accuracy)} %" + (
-            f", does not verify ({len(bundle.wrong)} differences)" if bundle.wrong else ""
-        ))  # fmt: skip
-    print(f"{output / 'report.html'}, and tables and figures in {output / 'report'}")
+    console = Console(highlight=False)
+    for found in groups:
+        _show(found, console)
+    console.print(
+        Text(f"{output / 'report.html'}, and tables and figures in {output / 'report'}"),
+        soft_wrap=True,
+    )
     return 0
+
+
+def _show(found: Sequence[Model], console: Console) -> None:
+    """The result and what is published, on the terminal."""
+    grid = _measures(found)
+    corpus = found[0].results["corpus"]
+    table = Table(title=Text(f"{corpus}, % (pooled: 95 % interval over subjects)"))
+    for name in grid.header[:4]:
+        table.add_column(name.removesuffix(", %"), justify="right" if name else "left")
+    for row in grid.rows:
+        table.add_row(*(Text(cell) for cell in row[:4]))
+    console.print(table)
+    for warning in _warnings([run for model in found for run in model.runs]):
+        console.print(Text(warning), soft_wrap=True)
 
 
 if __name__ == "__main__":
