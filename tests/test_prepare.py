@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from io import StringIO
@@ -392,16 +393,26 @@ def test_cached_flow_is_the_flow_between_neighbouring_crops_to_float16(tmp_path,
     assert store.flow("y", flow_key(flow)).shape == (0, 2, 150, 110)
 
 
-def test_a_second_writer_is_refused_until_the_first_is_done(corpus, tmp_path, console):
+def test_a_second_writer_waits_until_the_first_is_done(corpus, tmp_path, console):
     one = replace(corpus, clips=corpus.clips[:1])
     config = settings(tmp_path)
     directory = fill(replace(corpus, clips=()), config, console).directory
+    second = threading.Thread(target=fill, args=(one, config, console))
     with lock(directory, "the crop store"):
-        with pytest.raises(RuntimeError, match="another process") as caught:
-            fill(one, config, console)
-        assert str(directory) in str(caught.value)
+        second.start()
+        while "waiting for it" not in console.file.getvalue():
+            assert second.is_alive()
+            time.sleep(0.01)
+        assert str(directory) in console.file.getvalue()
         assert CropStore(directory).missing(one.clips) == list(one.clips)
-    assert fill(one, config, console).missing(one.clips) == []
+    second.join()
+    assert CropStore(directory).missing(one.clips) == []
+
+
+def test_a_folder_that_another_process_holds_is_refused(tmp_path):
+    refused = pytest.raises(RuntimeError, match="another process is using a folder")
+    with lock(tmp_path, "a folder"), refused, lock(tmp_path, "a folder"):
+        pass
 
 
 def test_the_lock_is_given_back_after_an_error(tmp_path):

@@ -24,8 +24,8 @@ from vfer.tables import (
 )
 
 MARKER = "fold.json"
-UNLISTED = ("files.json", "report.html", "report", "wandb")
-"""Top-level names that ``files.json`` leaves out: itself, reports (made later), W&B's own files."""
+UNLISTED = ("files.json", "report.html", "report", "wandb", "tensorboard")
+"""Top-level names that ``files.json`` leaves out: itself, reports (made later), loggers' files."""
 
 
 def write_folds(path: Path, folds: Sequence[Collection[str]]) -> None:

@@ -1,6 +1,7 @@
 """What the commands share: the config parser, exit statuses, the progress bar."""
 
 import argparse
+import os
 import re
 import sys
 import traceback
@@ -204,7 +205,10 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     if options and "check" not in options:
         raise UsageError(f"--{min(options)} needs --check")
     files = [str(path) for path in made.config or []]
-    output = made.output or Path("runs", Path(files[-1]).stem if files else made.data.corpus)
+    name = Path(files[-1]).stem if files else made.data.corpus
+    if "WANDB_SWEEP_ID" in os.environ:  # one of its agents' points, by W&B's name for the run
+        name += f"-{os.environ.get('WANDB_RUN_ID')}"
+    output = made.output or Path("runs", name)
     dumped = yaml.safe_load(parser.dump(found, skip_unset=False, skip_validation=True))
     tree = {key: dumped[key] for key in _TREE}
     return Config(

@@ -1,6 +1,7 @@
 """The config tree of the commands; each part documents its keys, units and legal values."""
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -350,7 +351,18 @@ class LoggerConfig:
         wandb: ``auto`` is online with a login and offline without one; or ``online``, ``offline``,
             ``disabled``.
         project: The W&B project.
+        tensorboard: Also for TensorBoard, in ``tensorboard/`` of the bundle; needs the extra
+            ``tensorboard``.
     """
 
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     project: str = "vfer"
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse TensorBoard where it is not installed."""
+        if self.tensorboard and find_spec("tensorboard") is None:
+            raise ValueError(
+                "logger.tensorboard is true, which needs TensorBoard: pip install "
+                "'vfer[tensorboard]', or set it to false"
+            )

@@ -36,7 +36,7 @@ from vfer.scoring import across_seeds, tally
 from vfer.stages import Stage, find_source, train_stage
 from vfer.summary import show, show_seeds
 from vfer.tables import ClipResult, SegmentResult, StreamResult, Tables, read_tables
-from vfer.tracking import Tracker
+from vfer.tracking import WHOLE, Tracker
 
 _PACKAGES = (
     "vfer", "torch", "torchvision", "pytorch-lightning", "kornia", "numpy",
@@ -210,7 +210,7 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
         stages: dict[str, Stage] = {}
         for stage in stages_of(run.config):
             where = directory.relative_to(output).parts[1:]  # ``selection``, or none
-            loggers = tracker.stage_logger(experiment, "-".join((*where, stage)))
+            loggers = tracker.stage_loggers(experiment, number, "-".join((*where, stage)))
             stages[stage] = train_stage(
                 run, side, stage, stages, directory / stage, loggers, console, ends.get(stage)
             )
@@ -239,7 +239,7 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
     counts = tally(tables.clips, run.corpus.classes)
     summary = {"accuracy": float(counts.accuracy()), "uar": float(counts.uar())}
     console.print(f"fold {number}: accuracy {summary['accuracy']:.1%}, UAR {summary['uar']:.1%}")
-    tracker.finish(experiment, summary)
+    tracker.finish(experiment, summary, tables.clips, run.corpus.classes)
 
 
 def finish(run: Run, tracker: Tracker, console: Console) -> None:
@@ -259,12 +259,15 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
         seeds=[config.protocol.seed],
         excluded=excluded,
     )
-    curves = read_tables(output, run.corpus.classes).curves
-    figures.draw(output / "figures", results, curves, run.corpus, run.store, config.data.flow)
+    tables = read_tables(output, run.corpus.classes)
+    figures.draw(
+        output / "figures", results, tables.curves, run.corpus, run.store, config.data.flow
+    )
     bundle.seal(output)
-    experiment = tracker.start("losgo")
-    figures_of = {f"losgo/{name}": results[name]["mean"] for name in ("accuracy", "uar")}
-    tracker.finish(experiment, figures_of)
+    experiment = tracker.start(WHOLE)
+    summary = {f"{WHOLE}/{name}": results[name]["mean"] for name in ("accuracy", "uar")}
+    pictures = {name: output / "figures" / f"{name}.png" for name in ("crops", "curves")}
+    tracker.finish(experiment, summary, tables.clips, run.corpus.classes, pictures)
     show(results, output, console)
 
 

@@ -36,20 +36,32 @@ from vfer.workers import Died, cores, impatient, launched, outcomes
 
 
 @contextmanager
-def lock(folder: Path, what: str, part: int = 0) -> Iterator[None]:
+def lock(folder: Path, what: str, part: int = 0, console: Console | None = None) -> Iterator[None]:
     """Hold a folder, or one of the parts into which several writers divide it, for this process.
+
+    Args:
+        folder: Made where it is missing.
+        what: It is, for messages.
+        part: From 0.
+        console: Wait for a process that holds it, and say so here; None: do not wait.
 
     Raises:
         RuntimeError: If another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / f".lock{part or ''}", timeout=0)
+    said = f"another process is using {what} {folder}"
     try:
-        with FileLock(folder / f".lock{part or ''}", timeout=0):
-            yield
+        held.acquire()
     except Timeout as error:
-        raise RuntimeError(
-            f"another process is using {what} {folder}; wait for it, or choose another folder"
-        ) from error
+        if console is None:
+            raise RuntimeError(f"{said}; wait for it, or choose another folder") from error
+        console.print(f"{said}; waiting for it")
+        held.acquire(timeout=-1)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 KEPT = 2**30
@@ -209,6 +221,8 @@ def fill(
 ) -> CropStore:
     """Prepare every clip that has no entry in the corpus's crop store yet.
 
+    Another process that writes the same store, as one of a sweep's points may, is waited for.
+
     Args:
         corpus: The corpus.
         config: How.
@@ -218,14 +232,15 @@ def fill(
         prepare: What is done to a clip.
 
     Raises:
-        RuntimeError: If another process writes the store, or no preparing process lives.
+        RuntimeError: If no preparing process lives.
     """
     store = open_store(corpus, config)
     number, ranks = share
     key = flow_key(config.flow) if config.flow.cache else None
     mine = replace(corpus, clips=corpus.clips[number::ranks])
     if not _is_full(store, mine, key):
-        with lock(store.directory, "the crop store", number), bar(console) as progress:
+        held = lock(store.directory, "the crop store", number, console)
+        with held, bar(console) as progress:
             if ranks == 1:
                 for left in store.directory.rglob(".*.tmp"):  # of a process that was killed
                     left.unlink(missing_ok=True)

@@ -36,7 +36,7 @@ from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.streams import FrameNetwork, SegmentNetwork
 from vfer.processes import device, first, world
 from vfer.tables import CurvePoint
-from vfer.tracking import StageLogger
+from vfer.tracking import Logger
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 FORMAT = 1  # to be raised when the same inputs give other weights
@@ -248,7 +248,7 @@ def _resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]
 
 def train_stage(
     run: Run, fold: Fold, stage: str, before: dict[str, Stage], directory: Path,
-    loggers: Sequence[StageLogger], console: Console, end: int | None = None,
+    loggers: Sequence[Logger], console: Console, end: int | None = None,
 ) -> Stage:  # fmt: skip
     """Train one stage, go on with it where it was interrupted, or find it again.
 
@@ -349,7 +349,7 @@ def train_stage(
 
 def _fit(
     run: Run, fold: Fold, module: StageModule, end: int, recorder: CurveRecorder,
-    checkpoint: Path | None, rows: list[dict[str, str]], loggers: Sequence[StageLogger],
+    checkpoint: Path | None, rows: list[dict[str, str]], loggers: Sequence[Logger],
     partial: Path, console: Console,
 ) -> bool:  # fmt: skip
     """Train a stage's network from its start, or from a checkpoint, to its last iteration.

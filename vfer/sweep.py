@@ -252,6 +252,8 @@ def sweep(
     console.print(f"{path}: {len(todo)} points, each a bundle in {output}")
     with _ended_like_ctrl_c():
         failed = run_points(todo, output, console)
+    # What failed here may have been done elsewhere meanwhile.
+    failed = {p.name: failed[p.name] for p in todo if p.name in failed and not _is_done(p)}
     rows = [_row(point, failed) for point in todo]
     _show(rows, console)
     _write(rows, output / "sweep.csv")

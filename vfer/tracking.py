@@ -1,17 +1,30 @@
-"""Weights & Biases beside the CSV logger: one run a fold in one group, and one for the whole."""
+"""Weights & Biases and TensorBoard beside the CSV logger; neither ever stops a run.
+
+Of W&B each fold has a run, and the whole one more, all in one group.
+"""
 
 import netrc
 import os
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import wandb
-from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from vfer.config import LoggerConfig
 from vfer.processes import rank
+from vfer.tables import ClipResult
+
+WHOLE = "losgo"
+"""Name of the run that holds the figures of all folds."""
+
+_AGENT = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
+_PATIENCE = 30  # seconds to wait for W&B before a run is begun offline
+_UPLOAD = 300  # seconds to wait at a run's end for what is not uploaded yet
 
 
 def resolve_mode(config: LoggerConfig) -> str:
@@ -26,16 +39,17 @@ def resolve_mode(config: LoggerConfig) -> str:
         return os.environ["WANDB_MODE"]
     if os.environ.get("WANDB_API_KEY"):
         return "online"
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    given = os.environ.get("WANDB_BASE_URL")
+    servers = (given,) if given else (wandb.Settings().base_url, "https://api.wandb.ai")
     try:
-        known = netrc.netrc().authenticators(host or "")
-    except (FileNotFoundError, netrc.NetrcParseError):
-        known = None
-    return "online" if known else "offline"
+        logins = netrc.netrc(os.environ.get("NETRC")).hosts
+    except (OSError, netrc.NetrcParseError):
+        return "offline"
+    return "online" if any(urlparse(server).hostname in logins for server in servers) else "offline"
 
 
-class StageLogger(WandbLogger):
-    """Lightning's W&B logger, which does not log a step twice when a stage is gone on with.
+class _Once:
+    """A Lightning logger that does not log a step twice when a stage is gone on with.
 
     Attributes:
         logged: The last step that was logged before an interruption.
@@ -46,17 +60,36 @@ class StageLogger(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log, unless it has been done."""
         if step is None or step > self.logged:
-            super().log_metrics(metrics, step)
+            super().log_metrics(metrics, step)  # type: ignore[misc]
+
+
+class StageLogger(_Once, WandbLogger):
+    """Lightning's W&B logger, whose metrics are named ``<stage>/…``."""
+
+    LOGGER_JOIN_CHAR = "/"
+
+
+class BoardLogger(_Once, TensorBoardLogger):
+    """Lightning's TensorBoard logger."""
+
+
+def _warn(said: str, error: Exception, files: Path) -> None:
+    why = str(error).strip().splitlines()[:1] or [type(error).__name__]
+    print(f"W&B: {said} ({why[0]}); upload it later with: wandb sync {files}", file=sys.stderr)
+
+
+Logger = StageLogger | BoardLogger
 
 
 class Tracker:
-    """The W&B runs of one bundle; does nothing when W&B is disabled.
+    """The W&B runs of one bundle, and its TensorBoard; does nothing where they are off.
 
-    Of several processes only the first has any.
+    Of several processes only the first has any. Where W&B cannot be reached, runs go on offline.
+    Under a sweep's agent, which names one run for the process, that run is the one of the whole.
 
     Args:
         config: The logger config.
-        output: The bundle's folder; W&B keeps its files in ``wandb/`` there.
+        output: The bundle's folder; the files are in ``wandb/`` and ``tensorboard/`` there.
         group: The name that the bundle's runs share.
         tree: The whole config, shown with each run.
     """
@@ -65,30 +98,91 @@ class Tracker:
         self, config: LoggerConfig, output: Path, group: str, tree: Mapping[str, Any]
     ) -> None:
         self.mode = resolve_mode(config) if rank() == 0 else "disabled"
+        self.board = config.tensorboard and rank() == 0
         self.project, self.output, self.group, self.tree = config.project, output, group, tree
+        # Else W&B would give every run the agent's id.
+        agent = _AGENT if "WANDB_SWEEP_ID" in os.environ else ()
+        self.agent = {name: os.environ.pop(name) for name in agent if name in os.environ}
 
     def start(self, name: str) -> Any:  # noqa: ANN401 - wandb's run, or None
-        """Begin the run of a fold, or of the whole (``losgo``), or go on with it."""
-        if self.mode == "disabled":
-            return None
-        return wandb.init(
-            project=self.project,
-            group=self.group,
-            name=f"{self.output.name} {name}",
-            id=f"{self.group}-{name}",
-            resume="allow" if self.mode == "online" else None,
-            mode=self.mode,  # type: ignore[arg-type]
-            dir=self.output,
-            config=dict(self.tree),
-            settings=wandb.Settings(silent=True, console="off"),
-        )
+        """Begin the run of a fold, or of the `WHOLE`, or go on with it."""
+        own: dict[str, Any] = {
+            "project": self.project,
+            "id": re.sub(r"[^\w.-]", "-", f"{self.group}-{name}"),
+        }
+        if name == WHOLE and self.agent:
+            wandb.teardown()  # it has read the environment without them
+            os.environ.update(self.agent)
+            own = {}
+        while self.mode != "disabled":
+            try:
+                return wandb.init(
+                    **own,
+                    group=self.group,
+                    name=f"{self.output.name} {name}",
+                    resume="allow" if self.mode == "online" else None,
+                    mode=self.mode,  # type: ignore[arg-type]
+                    dir=self.output,
+                    config=dict(self.tree),
+                    settings=wandb.Settings(
+                        silent=True,
+                        console="off",
+                        init_timeout=_PATIENCE,
+                        finish_timeout=_UPLOAD,
+                        finish_timeout_raises=True,
+                    ),
+                )
+            except Exception as error:  # whatever it is, the training is worth more than its log
+                offline = self.mode in ("offline", "dryrun")
+                self.mode = "disabled" if offline else "offline"
+                wandb.teardown()  # else the run's id counts as taken
+                files = self.output / "wandb" / "offline-run-*"
+                _warn(f"not reached, the log goes on {self.mode}", error, files)
+        return None
 
-    def stage_logger(self, run: Any, stage: str) -> list[StageLogger]:  # noqa: ANN401
-        """Lightning's logger of one stage, its metrics named ``<stage>/…``."""
-        return [] if run is None else [StageLogger(experiment=run, prefix=stage, log_model=False)]
-
-    def finish(self, run: Any, summary: Mapping[str, float]) -> None:  # noqa: ANN401
-        """End a run with its summary figures."""
+    def stage_loggers(
+        self,
+        run: Any,  # noqa: ANN401
+        fold: int,
+        stage: str,
+    ) -> list[Logger]:
+        """Lightning's loggers of one stage of a fold."""
+        loggers: list[Logger] = []
         if run is not None:
-            run.summary.update(dict(summary))
+            loggers.append(StageLogger(experiment=run, prefix=stage, log_model=False))
+        if self.board:
+            place = self.output / "tensorboard"
+            loggers.append(BoardLogger(place, name=f"fold-{fold}", version=stage))
+        return loggers
+
+    def finish(
+        self,
+        run: Any,  # noqa: ANN401
+        figures: Mapping[str, float],
+        clips: Sequence[ClipResult],
+        classes: Sequence[str],
+        pictures: Mapping[str, Path] | None = None,
+    ) -> None:
+        """End a run with its figures, its confusion matrix and pictures.
+
+        Args:
+            run: Of `start`.
+            figures: By the names that they have in the run's summary.
+            clips: The rows that the figures are of; misses are not in the matrix.
+            classes: In the order of every probability vector.
+            pictures: PNG files.
+        """
+        if run is None:
+            return
+        scored = [clip for clip in clips if clip.probabilities is not None]
+        matrix = wandb.plot.confusion_matrix(
+            y_true=[classes.index(clip.label) for clip in scored],
+            preds=[classes.index(clip.prediction(classes) or "") for clip in scored],
+            class_names=list(classes),
+        )
+        images = {name: wandb.Image(str(path)) for name, path in (pictures or {}).items()}
+        try:
+            run.log({**figures, "confusion": matrix, **images})
             run.finish()
+        except Exception as error:  # as in `start`
+            _warn("not all is uploaded", error, self.output / "wandb" / "run-*")

@@ -1,8 +1,9 @@
 """Optical flow: time and error beside SciPy, OpenCV and scikit-image, in one run.
 
 Errors are mean end-point errors in pixels: on faces warped by a known smooth motion of 0.5, 2 and 5
-pixels in the mean, with noise of one grey level, 8 border pixels left out; at 720×576 also on
-neighbouring frames of the built-in corpus, whose true motion is known on the skin.
+pixels in the mean, with noise of one grey level, 8 border pixels left out; and on the built-in
+corpus, whose true motion is known on the skin: on crops and on whole frames of six clips, each of
+another subject and emotion, of all skin and of what moves by more than half a pixel.
 
     pip install vfer[benchmark]
     python -m experiments.benchmarks.flow [--video CLIP.mp4] [--threads 2]
@@ -11,7 +12,8 @@ neighbouring frames of the built-in corpus, whose true motion is known on the sk
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,17 +25,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.registration import optical_flow_tvl1
 
-from vfer.corpora import EMOTIONS
-from vfer.corpora.facs import FacsConfig, Truth, draw_clip
-from vfer.faces import FaceConfig, align, track
+from experiments.true_motion import BORDER, drawn_clips, errors, skin_motion
+from vfer.corpora.facs import FacsConfig, Truth
+from vfer.faces import Eyes, FaceConfig, align, track
 from vfer.flow import horn_schunck
 from vfer.transforms import gray
 from vfer.video import read_frames
 
 MOTIONS = (0.5, 2.0, 5.0)  # px, mean length
 WIDTH, HEIGHT = 720, 576  # px, the whole frame
-BORDER = 8  # px
-FRAMES = 2  # of the drawn clip, whose motion is judged
 AVERAGE = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]], np.float32) / 12
 
 Images = NDArray[np.float32]  # (B, H, W) grey values 0…255
@@ -45,16 +45,35 @@ def grey(frames: NDArray[np.uint8]) -> Images:
     return gray(torch.from_numpy(frames)).numpy()
 
 
-def faces(video: Path | None) -> tuple[Images, Images, Truth | None]:
-    """Crops ``(T, 150, 110)`` and whole frames ``(T, 576, 720)`` of a video or a drawn clip."""
-    if video is None:
-        config = FacsConfig(width=WIDTH, height=HEIGHT, frames=16)
-        frames, truth = draw_clip(config, 1, EMOTIONS[0], 1)
-        return grey(align(frames, truth.eyes.astype(np.float64), FaceConfig())), grey(frames), truth
+@dataclass(frozen=True)
+class Drawn:
+    """A drawn clip: its crops, the pair of whole frames with the most motion, and what is true."""
+
+    crops: Images
+    eyes: Eyes
+    whole: Images
+    first: int
+    truth: Truth
+
+
+def drawn(frames: int) -> list[Drawn]:
+    """A clip of each emotion."""
+    clips = []
+    for pictures, truth in drawn_clips(FacsConfig(width=WIDTH, height=HEIGHT, frames=frames)):
+        eyes = truth.eyes.astype(np.float64)
+        moved = np.hypot(*truth.motion.astype(np.float64).transpose(3, 0, 1, 2)).sum((1, 2))
+        first = int(moved.argmax())
+        crops = grey(align(pictures, eyes, FaceConfig()))
+        clips.append(Drawn(crops, eyes, grey(pictures[first : first + 2]), first, truth))
+    return clips
+
+
+def filmed(video: Path) -> tuple[Images, Images]:
+    """Crops ``(T, 150, 110)`` and whole frames ``(T, 576, 720)`` of a video."""
     frames = read_frames(video)[0][:32]
     crops = align(frames, track([frames], FaceConfig()).eyes, FaceConfig())
     whole = np.stack([cv2.resize(f, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for f in frames])
-    return grey(crops), grey(whole.astype(np.uint8)), None
+    return grey(crops), grey(whole.astype(np.uint8))
 
 
 def warped(images: Images, motion: float) -> tuple[Images, Images, Images]:
@@ -133,6 +152,7 @@ def methods() -> dict[str, Method]:
         "OpenCV DIS medium": partial(each, dis.calc),
         "OpenCV Farneback": partial(each, farneback),
         "scikit-image TV-L1": tvl1,
+        "no flow": no_flow,
     }
     if hasattr(cv2, "optflow"):
         found["OpenCV TV-L1"] = partial(each, cv2.optflow.createOptFlow_DualTVL1().calc)
@@ -160,18 +180,23 @@ def warp_error(method: Method, images: Images, motion: float) -> float:
     return float(error[:, BORDER:-BORDER, BORDER:-BORDER].mean())
 
 
-def true_error(method: Method, frames: Images, truth: Truth) -> float:
-    """Mean end-point error on drawn skin between the clip's first frames, px."""
-    flow = method(frames[:-1], frames[1:])
-    rows, columns = (truth.step * np.arange(n) for n in truth.valid.shape[1:])
-    at = np.meshgrid(rows + truth.offset[1], columns + truth.offset[0], indexing="ij")
-    errors = []
-    for pair, motion, valid in zip(
-        flow, truth.motion.astype(np.float32), truth.valid, strict=False
-    ):
-        there = np.stack([ndimage.map_coordinates(x, at, order=1, mode="nearest") for x in pair], 2)
-        errors.append(np.hypot(*(there - motion)[valid].T))
-    return float(np.concatenate(errors).mean())
+def true_errors(method: Method, clips: Sequence[Drawn], crops: bool) -> tuple[float, float]:
+    """Mean end-point errors on drawn skin, px, in crops or whole frames: of all, and where fast."""
+    pairs = []
+    for clip in clips:
+        if crops:
+            flow = method(clip.crops[:-1], clip.crops[1:])
+            pairs.append(skin_motion(flow, clip.truth, clip.eyes))
+        else:
+            flow = method(clip.whole[:1], clip.whole[1:])
+            pairs.append(skin_motion(flow, clip.truth, first=clip.first))
+    found, true = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return errors(found, true)
+
+
+def no_flow(first: Images, second: Images) -> Images:
+    """Nothing moves."""
+    return np.zeros((len(first), 2, *first.shape[1:]), np.float32)
 
 
 def bandwidth_floor() -> None:
@@ -197,27 +222,30 @@ def main() -> None:
     parser.add_argument("--video", type=Path, help="a clip with a face; default: a drawn one")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=16, help="of each drawn clip, at least 8")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    crops, frames, truth = faces(args.video)
+    clips = drawn(args.frames)
+    if args.video is None:
+        crops, frames = clips[0].crops, clips[0].whole
+    else:
+        crops, frames = filmed(args.video)
     compared = methods()
     for images in (crops[:15], frames[:1]):
         height, width = images.shape[1:]
         first, second, _ = warped(images, 1.0)
         print(f"\n{len(images)} pairs of {height}×{width}, {args.threads} threads\n")
-        print("| | ms a pair | × SciPy | EPE 0.5 px | 2 px | 5 px | true motion |")
-        print("|---|---|---|---|---|---|---|", flush=True)
+        print("| | ms a pair | × SciPy | EPE 0.5 px | 2 px | 5 px | true motion | fast |")
+        print("|---|---|---|---|---|---|---|---|", flush=True)
         base = 0.0
         for name, method in compared.items():
             ms = seconds(method, first, second, args.repeats) / len(images) * 1e3
             base = base or ms
-            errors = [f"{warp_error(method, images, motion):.3f}" for motion in MOTIONS]
-            if width == WIDTH and truth is not None:
-                errors.append(f"{true_error(method, frames[:FRAMES], truth):.3f}")
-            else:
-                errors.append("–")
-            print(f"| {name} | {ms:.2f} | {base / ms:.1f} | {' | '.join(errors)} |", flush=True)
+            found = [warp_error(method, images, motion) for motion in MOTIONS]
+            found += true_errors(method, clips, crops=width != WIDTH)
+            cells = " | ".join(f"{error:.3f}" for error in found)
+            print(f"| {name} | {ms:.2f} | {base / ms:.1f} | {cells} |", flush=True)
     if torch.cuda.is_available():
         bandwidth_floor()
 
