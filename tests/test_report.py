@@ -36,6 +36,12 @@ def set_config(bundle, **values):
     hash_again(bundle)
 
 
+def rename_corpus(bundle, name):
+    edit_json(bundle / "results.json", lambda found: found.update(corpus=name))
+    edit_json(bundle / "environment.json", lambda found: found["corpus"].update(name=name))
+    hash_again(bundle)
+
+
 def answer_again(bundle, share, seed=0):
     """Make some scored clips right: a better model on the same clips."""
     rng = np.random.default_rng(seed)
@@ -321,16 +327,8 @@ def test_what_an_earlier_report_left_is_removed_and_nothing_else(bundle, tmp_pat
 def test_bundles_of_other_clips_or_corpora_are_not_tested(bundle, tmp_path):
     other = tmp_path / "other"
     make_bundle(other)
-    for name in ("results.json", "environment.json"):
-        edit_json(
-            other / name,
-            lambda found: (
-                found.update(corpus="else")
-                if isinstance(found["corpus"], str)
-                else found["corpus"].update(name="else")
-            ),
-        )
     set_config(other)
+    rename_corpus(other, "else")
     assert main([str(bundle), str(other), "--output", str(tmp_path / "out")]) == 0
     text = page(tmp_path / "out")
     assert "Result on toy" in text
@@ -399,16 +397,7 @@ def test_a_config_is_of_a_row_of_the_papers_tables(config, row):
 
 @pytest.mark.usefixtures("undrawn")
 def test_published_figures_stand_beside_a_result(bundle, tmp_path):
-    for name in ("results.json", "environment.json"):
-        edit_json(
-            bundle / name,
-            lambda found: (
-                found.update(corpus="enterface05")
-                if isinstance(found["corpus"], str)
-                else found["corpus"].update(name="enterface05")
-            ),
-        )
-    hash_again(bundle)
+    rename_corpus(bundle, "enterface05")
     assert main([str(bundle)]) == 0
     rows = {row[0]: row for row in grid(bundle, "result")}
     assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.72"

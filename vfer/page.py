@@ -46,7 +46,13 @@ pre { background: #f6f8fa; padding: .8rem; font-size: .8rem; overflow-x: auto }
   th:first-child, td:first-child { min-width: 0; position: sticky; left: 0; background: #fff }
   .text { min-width: 5.5rem }
 }
-@media print { h2 { break-after: avoid } figure { break-inside: avoid } }
+@media print {
+  body { font-size: 11pt; padding: 0 }
+  h2, h3 { break-after: avoid }
+  figure, tr { break-inside: avoid }
+  .scroll { overflow: visible }
+  th, td { white-space: normal }
+}
 """
 
 
