@@ -38,6 +38,7 @@ from vfer.scoring import (
     tally,
 )
 from vfer.store import CropStore
+from vfer.summary import percent, pooled, spread
 from vfer.tables import ClipResult, Tables, read_tables
 from vfer.verify import Difference, verify
 
@@ -143,7 +144,8 @@ def models(bundles: Sequence[Bundle]) -> list[Model]:
         same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k != _SEED}
         clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
         settings = repr(sorted(same.items())) if same else bundle.path
-        groups[bundle.results["corpus"], clips, settings].append(bundle)
+        task = repr([bundle.results[k] for k in _HEADER if k != "seeds"])
+        groups[task, clips, settings].append(bundle)
     parts: list[list[Bundle]] = []
     for runs in groups.values():
         seeds = [seed for run in runs for seed in run.results["seeds"]]
@@ -173,20 +175,6 @@ def _name(runs: Sequence[Bundle]) -> str:
         return paths[0].parent.name
     stems = {re.sub(r"[-_. ]+(seed|s)?[-_. ]*\d+$", "", path.name) for path in paths}
     return stems.pop() if len(stems) == 1 else " + ".join(path.name for path in paths)
-
-
-def percent(value: float | None) -> str:
-    """A share as %, one decimal."""
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def _pooled(measure: dict[str, Any]) -> str:
-    low, high = measure["ci95"]
-    return f"{percent(measure['pooled'])} ({percent(low)}–{percent(high)})"
-
-
-def _spread(measure: dict[str, Any]) -> str:
-    return f"{percent(measure['mean'])} ± {percent(measure['std'])}"
 
 
 def _warnings(bundles: Sequence[Bundle]) -> list[str]:
@@ -220,11 +208,7 @@ def _measures(found: Sequence[Model]) -> Grid:
         rows.append(
             [
                 model.name,
-                *(
-                    f
-                    for m in ("accuracy", "uar")
-                    for f in (_spread(summary[m]), _pooled(summary[m]))
-                ),
+                *(f for m in ("accuracy", "uar") for f in (spread(summary[m]), pooled(summary[m]))),
                 percent(summary["macro_f1"]["pooled"]),
                 f"± between {seeds} seeds" if seeds > 1 else "± between folds",
             ]

@@ -9,13 +9,20 @@ from rich.table import Table
 from vfer.scoring import MIN_SUBJECTS
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+def percent(value: float | None) -> str:
+    """A share as %, one decimal; of None a dash."""
+    return "–" if value is None else f"{100 * value:.1f}"
 
 
-def _interval(measure: dict[str, Any]) -> str:
+def pooled(measure: dict[str, Any]) -> str:
+    """A measure over all clips with its interval, %."""
     low, high = measure["ci95"]
-    return f"{_percent(measure['pooled'])} ({_percent(low)}–{_percent(high)})"
+    return f"{percent(measure['pooled'])} ({percent(low)}–{percent(high)})"
+
+
+def spread(measure: dict[str, Any]) -> str:
+    """A measure's mean ± standard deviation, %."""
+    return f"{percent(measure['mean'])} ± {percent(measure['std'])}"
 
 
 def show(results: dict[str, Any], output: Path, console: Console) -> None:
@@ -24,23 +31,19 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
     for column in ("", "accuracy", "UAR"):
         table.add_column(column, justify="left" if not column else "right")
     both = (results["accuracy"], results["uar"])
-    table.add_row("mean ± std over folds, %", *(
-        f"{_percent(m['mean'])} ± {_percent(m['std'])}" for m in both
-    ))  # fmt: skip
-    table.add_row("pooled (95 % interval), %", *(_interval(m) for m in both))
+    table.add_row("mean ± std over folds, %", *(spread(m) for m in both))
+    table.add_row("pooled (95 % interval), %", *(pooled(m) for m in both))
     for stream, name in (("spatial", "stage 1 alone"), ("temporal", "stage 2 alone")):
         if stream in results["streams"]:
             scores = results["streams"][stream]
             table.add_row(
                 f"{name}: {stream}, pooled, %",
-                _percent(scores["accuracy"]),
-                _percent(scores["uar"]),
+                percent(scores["accuracy"]),
+                percent(scores["uar"]),
             )
     classes = len(results["classes"])
-    table.add_row(f"chance (1 of {classes}), %", _percent(results["chance"]), _percent(1 / classes))
-    table.add_row(
-        "always the largest class, %", _percent(results["majority"]), _percent(1 / classes)
-    )
+    table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
+    table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
     console.print(table)
     folds = results["folds"]
     subjects = sum(len(fold["subjects"]) for fold in folds)
@@ -57,7 +60,7 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
     recall = Table(title="recall of each class, pooled, %")
     for name in results["recall"]:
         recall.add_column(name, justify="right")
-    recall.add_row(*("–" if r is None else _percent(r) for r in results["recall"].values()))
+    recall.add_row(*(percent(r) for r in results["recall"].values()))
     console.print(recall)
     coverage = results["coverage"]
     console.print(
@@ -75,12 +78,10 @@ def show_seeds(summary: dict[str, Any], output: Path, console: Console) -> None:
         table.add_column(column, justify="left" if not column else "right")
     both = (summary["accuracy"], summary["uar"])
     for number, seed in enumerate(summary["seeds"]):
-        values = (_percent(m["values"][number]) for m in both)
+        values = (percent(m["values"][number]) for m in both)
         table.add_row(f"seed {seed}, mean over folds, %", *values)
     table.add_section()
-    table.add_row("mean ± std over seeds, %", *(
-        f"{_percent(m['mean'])} ± {_percent(m['std'])}" for m in both
-    ))  # fmt: skip
-    table.add_row("pooled (95 % interval over subjects), %", *(_interval(m) for m in both))
+    table.add_row("mean ± std over seeds, %", *(spread(m) for m in both))
+    table.add_row("pooled (95 % interval over subjects), %", *(pooled(m) for m in both))
     console.print(table)
     console.print(f"{', '.join(summary['bundles'])} and results.json: {output}")
