@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from test_verify import CLASSES, GROUPS, differences, edit_json, hash_again, make_bundle
 
 from vfer.bundle import assemble, seal, write_fold
@@ -84,6 +85,12 @@ def bundle(made, tmp_path):
     return shutil.copytree(made, tmp_path / "bundle")
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are not drawn, which takes most of a report's time."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.write(b"drawn"))
+
+
 def grid(path, name):
     with (path / "report" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
@@ -154,6 +161,7 @@ def test_the_page_needs_no_network_and_no_other_file(reported):
     assert not re.search(r"https?://|@import|url\(", page(reported))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_a_bundle_says_is_shown_as_text(bundle, tmp_path):
     evil = "<script>alert(1)</script>"
     for name in ("predictions.csv", "segments.csv", "streams.csv"):
@@ -168,6 +176,7 @@ def test_what_a_bundle_says_is_shown_as_text(bundle, tmp_path):
     assert evil not in (tmp_path / "out" / "report" / "report.md").read_text().split("```")[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_changed_bundle_is_shown_with_a_warning_and_its_true_figures(bundle, capsys):
     before = read_json(bundle / "results.json")["accuracy"]["mean"]
     edit_json(bundle / "results.json", lambda found: found["accuracy"].update(mean=0.99))
@@ -193,6 +202,7 @@ def test_crops_of_the_hardest_clips_are_shown_where_they_are_at_hand(bundle, tmp
     assert (bundle / "report" / "hardest.svg").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_bundles_are_tested_against_the_first(bundle, tmp_path, capsys):
     better = shutil.copytree(bundle, tmp_path / "better")
     answer_again(better, 0.9)
@@ -226,6 +236,7 @@ def test_accuracy_is_drawn_over_a_swept_number_with_a_line_each_of_another(bundl
     assert len(grid(tmp_path / "out", "paired")) == 6
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_folder_of_seeds_is_one_model_with_its_spread(bundle, tmp_path):
     seeds = tmp_path / "twice"
     for seed in (0, 1):
@@ -242,6 +253,7 @@ def test_a_folder_of_seeds_is_one_model_with_its_spread(bundle, tmp_path):
     assert [r[2] for r in grid(seeds, "seeds")[1:]] == [f"{100 * m:.1f}" for m in means]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_of_one_seed_are_not_taken_for_seeds_of_one_model(bundle, tmp_path):
     again = shutil.copytree(bundle, tmp_path / "again")
     output = tmp_path / "out"
@@ -256,6 +268,7 @@ def test_runs_of_one_seed_are_not_taken_for_seeds_of_one_model(bundle, tmp_path)
     assert (name, accuracy) == ("again", "+0.0 (+0.0 to +0.0), p = 1.000")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_that_differ_in_their_seed_are_named_by_what_they_share(bundle, tmp_path):
     paths = []
     for seed in (0, 1):
@@ -281,6 +294,7 @@ def test_names_are_no_formulas_and_may_hold_any_character(bundle, tmp_path):
     assert html.escape(odd) in page(bundle)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_bundle_names_no_file_outside_the_report(bundle, tmp_path):
     path = bundle / "curves.csv"
     path.write_text(path.read_text().replace(",spatial,", ",../../../evil,"))
@@ -290,6 +304,7 @@ def test_a_bundle_names_no_file_outside_the_report(bundle, tmp_path):
     assert drawn.parent == output / "report"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_an_earlier_report_left_is_removed_and_nothing_else(bundle, tmp_path):
     other = shutil.copytree(bundle, tmp_path / "other")
     set_config(other, data__segment_length=8)
@@ -302,6 +317,7 @@ def test_what_an_earlier_report_left_is_removed_and_nothing_else(bundle, tmp_pat
     assert (output / "report" / "mine.csv").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bundles_of_other_clips_or_corpora_are_not_tested(bundle, tmp_path):
     other = tmp_path / "other"
     make_bundle(other)
@@ -324,6 +340,7 @@ def test_bundles_of_other_clips_or_corpora_are_not_tested(bundle, tmp_path):
     assert not [name for name in names if "paired" in name]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_no_curves_and_no_streams(bundle):
     for fold in range(len(GROUPS)):
         path = bundle / f"fold-{fold}"
@@ -345,6 +362,27 @@ def test_no_bundle_is_status_2(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("results.json", "{}", "schema: found None"),
+        ("results.json", "[" * 100_000, "recursion"),
+        ("predictions.csv", "a\n1\n", "the column 'fold' is missing"),
+        ("config.yaml", "- 1\n", "holds no settings"),
+        ("config.yaml", "a: &a\n  b: *a\n", "recursion"),
+        ("config.yaml", "!!python/object/apply:os._exit [3]", "could not determine a constructor"),
+    ],
+)
+@pytest.mark.usefixtures("undrawn")
+def test_a_bundle_that_cannot_be_read_is_status_2(bundle, name, text, said, capsys):
+    (bundle / name).write_text(text)
+    assert main([str(bundle)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (bundle / "report.html").exists()
+
+
+@pytest.mark.parametrize(
     ("config", "row"),
     [
         ({}, "spatial-temporal, trained, after fc7"),
@@ -359,6 +397,7 @@ def test_a_config_is_of_a_row_of_the_papers_tables(config, row):
     assert paper_row(config) == row
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_published_figures_stand_beside_a_result(bundle, tmp_path):
     for name in ("results.json", "environment.json"):
         edit_json(
@@ -372,6 +411,7 @@ def test_published_figures_stand_beside_a_result(bundle, tmp_path):
     hash_again(bundle)
     assert main([str(bundle)]) == 0
     rows = {row[0]: row for row in grid(bundle, "result")}
-    assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.7"
-    assert rows["MAE-DFER"][1:4] == ["61.6", "", "61.7"]
+    assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.72"
+    assert rows["MAE-DFER"][1:4] == ["61.64", "", "61.67"]
+    assert rows["MAE-DFER"][6].endswith("of 6 classes, not of 3")
     assert published("savee", {"non-trained schema"}, 7) == []

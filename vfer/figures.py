@@ -30,7 +30,8 @@ def confusion_figure(results: dict[str, Any]) -> Figure:
     where = [classes.index(c) for c in order]
     counts = np.array(results["confusion_matrix"])[np.ix_(where, where)]
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    size = 0.5 * len(order)
+    figure = Figure(figsize=(2.2 + size, 1.6 + size), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
     for i, j in np.ndindex(*share.shape):
@@ -143,14 +144,17 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
     Args:
         points: The models.
         x: Name of the setting on the axis, or nothing; numbers stand at their place, on a
-            logarithmic axis where they span a factor of 50, words side by side.
+            logarithmic axis where they span a factor of 50, words side by side in the order of
+            the points.
         line: Name of a second setting, a line each; empty without one.
         chance: 0…1.
     """
     figure = Figure(figsize=(4.8, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    values = sorted({p.x for p in points}, key=lambda v: (isinstance(v, str), v))
+    values = list(dict.fromkeys(p.x for p in points))
     numbers = all(not isinstance(value, str) for value in values)
+    if numbers:
+        values.sort()
     numbered = [float(v) for v in values if not isinstance(v, str)]
     wide = numbers and numbered[0] > 0 and numbered[-1] >= 50 * numbered[0]  # such as step sizes
     places = {
@@ -165,7 +169,7 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
         at = [places[p.x] + shift for p in mine]
         pooled = np.array([p.pooled for p in mine])
         ends = np.abs(np.array([p.interval for p in mine]).T - pooled)
-        style = "-o" if numbers else "o"
+        style = "-o" if numbers and len(set(at)) == len(at) else "o"
         drawn = axes.errorbar(at, pooled, ends, fmt=style, capsize=3, label=f"{line} {name}")
         for place, point in zip(at, mine, strict=True):
             if len(point.seeds) > 1:

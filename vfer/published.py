@@ -39,8 +39,8 @@ _CITED = {  # as the paper cites them
 _BLOCKS = "clip level, video only; {} published subject blocks"
 _PEERS = {
     "enterface05": (
-        Published("Bejani et al.", "Table 5 of the paper", 39.27),
-        Published("Mansoorizadeh et al.", "Table 5 of the paper", 37.00),
+        Published("Bejani et al.", "Table 5 of Pan et al.", 39.27),
+        Published("Mansoorizadeh et al.", "Table 5 of Pan et al.", 37.00),
         Published("MAE-DFER", "ACM Multimedia 2023", 61.64, 61.67, _BLOCKS.format("five")),
     ),
     "baum1s": (Published("Zhang et al.", "2018, visual part", 50.0, None, "about"),),
@@ -86,7 +86,7 @@ def published(corpus: str, rows: set[str], classes: int) -> list[Published]:
         ):
             for name, (where, *values) in table.items():
                 if name in names:
-                    cited = where if who else f"{where} of the paper"
+                    cited = where if who else f"{where} of Pan et al."
                     found.append(Published(who + name, cited, values[column]))
     found += _PEERS.get(corpus, ())
     if classes == _CLASSES.get(corpus):

@@ -5,6 +5,7 @@ Reads JSON, CSV and YAML only; nothing from a bundle is executed or unpickled. E
 """
 
 import argparse
+import math
 import re
 import sys
 from collections import Counter, defaultdict
@@ -43,6 +44,8 @@ from vfer.verify import Difference, verify
 HARDEST = 8
 """How many of the hardest clips are shown."""
 _SEED = "protocol.seed"
+_HEADER = ("schema", "corpus", "classes", "protocol", "selection", "seeds")
+"""What ``results.json`` must say for anything to be computed."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,11 @@ def read_bundle(path: Path) -> Bundle:
         FileNotFoundError: If the folder is no bundle.
         ValueError: If it cannot be read.
     """
-    wrong = tuple(verify(path))
     try:
+        wrong = tuple(verify(path))
+        header = next((d for d in wrong if d.file == "results.json" and d.key in _HEADER), None)
+        if header is not None:
+            raise ValueError(header)
         said = read_json(path / "results.json")
         tables = read_tables(path, said["classes"])
         found = results(
@@ -117,12 +123,12 @@ def read_bundle(path: Path) -> Bundle:
         )
         record = path / "config.yaml"
         tree = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        if not isinstance(tree, dict):
+            raise ValueError(f"{record} holds no settings")
         config = flatten(tree)
         environment = dict(read_json(path / "environment.json"))
-    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise ValueError(
-            f"{path} cannot be read: {error}; python -m vfer.verify says more"
-        ) from error
+    except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     return Bundle(path, found, tables, config, environment, wrong)
 
 
@@ -165,7 +171,7 @@ def _name(runs: Sequence[Bundle]) -> str:
         return paths[0].name
     if all(path.name.startswith("seed-") for path in paths):
         return paths[0].parent.name
-    stems = {re.sub(r"[-_. ]+(seed)?[-_. ]*\d+$", "", path.name) for path in paths}
+    stems = {re.sub(r"[-_. ]+(seed|s)?[-_. ]*\d+$", "", path.name) for path in paths}
     return stems.pop() if len(stems) == 1 else " + ".join(path.name for path in paths)
 
 
@@ -230,9 +236,9 @@ def _measures(found: Sequence[Model]) -> Grid:
     names = {row for model in found if (row := paper_row(model.config)) is not None}
     others = published(results["corpus"], names, len(results["classes"]))
     for one in others:
-        uar = "" if one.uar is None else f"{one.uar:.1f}"
+        uar = "" if one.uar is None else f"{one.uar:g}"  # as printed there
         where = ", ".join(text for text in (one.where, one.note) if text)
-        rows.append([one.who, f"{one.accuracy:.1f}", "", uar, "", "", where])
+        rows.append([one.who, f"{one.accuracy:g}", "", uar, "", "", where])
     return Grid(
         "result",
         "Accuracy is the share of clips recognised (WAR); pooled is over all clips, with a 95 % "
@@ -573,7 +579,9 @@ def _environments(found: Sequence[Model]) -> list[Grid]:
 def _swept(found: Sequence[Model], key: str, second: str = "") -> Picture:
     """Accuracy over a setting, with lines of a second one; without a setting, of each model."""
     values = [model.config.get(key) if key else model.name for model in found]
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    numbers = all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
+    )
     points = []
     for model, value in zip(found, values, strict=True):
         accuracy = model.summary()["accuracy"]
@@ -703,7 +711,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         title = "vfer: " + (", ".join(names) if len(names) < 4 else f"{len(names)} bundles")
         with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
             write_page(output / "report.html", output / "report", title, sections_of(groups))
-    except (OSError, RecursionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         if given.debug:
             raise
         print(f"vfer.report: {error}", file=sys.stderr)
