@@ -101,6 +101,8 @@ def test_the_same_seed_gives_the_same_bundle_and_several_a_summary(bundle, cache
     means = [results(output / name)["accuracy"]["mean"] for name in found["bundles"]]
     assert found["accuracy"]["values"] == means
     assert verify([str(output)]) == 0
+    environment = json.loads((output / "seed-1" / "environment.json").read_text())
+    assert environment["group"].startswith("seeds-seed-1-")
     before = (output / "seed-1" / "files.json").stat().st_mtime_ns
     kept = output / "seed-1" / "fold-0" / "vlan" / "weights.safetensors"
     trained = kept.stat().st_mtime_ns

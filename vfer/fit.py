@@ -112,7 +112,10 @@ def write_environment(run: Run) -> str:
     """
     config, path = run.config, run.config.output / "environment.json"
     fingerprint = run.store.fingerprint(run.corpus)
-    group = f"{config.output.name}-{secrets.token_hex(3)}"
+    name = config.output.name
+    if name in bundle.seed_folders(config.output.parent):  # which says little by itself
+        name = f"{config.output.parent.name}-{name}"
+    group = f"{name}-{secrets.token_hex(3)}"
     if path.is_file():
         before = read_json(path)
         group = before["group"]

@@ -119,7 +119,7 @@ class Tracker:
                 return wandb.init(
                     **own,
                     group=self.group,
-                    name=f"{self.output.name} {name}",
+                    name=f"{self.group} {name}",
                     resume="allow" if self.mode == "online" else None,
                     mode=self.mode,  # type: ignore[arg-type]
                     dir=self.output,
