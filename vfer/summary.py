@@ -25,6 +25,12 @@ def spread(measure: dict[str, Any]) -> str:
     return f"{percent(measure['mean'])} ± {percent(measure['std'])}"
 
 
+def difference(found: dict[str, Any]) -> str:
+    """A paired difference in points with its 95 % interval and p, of `vfer.scoring.compare`."""
+    low, high = (f"{100 * value:+.1f}" for value in found["ci95"])
+    return f"{100 * found['difference']:+.1f} ({low} to {high}), p = {found['p']:.3f}"
+
+
 def show(results: dict[str, Any], output: Path, console: Console) -> None:
     """The summary: the protocol's figures, the streams beside the model, and where files are."""
     table = Table(title=f"LOSGO on {results['corpus']}, {results['protocol']['groups']} folds")
