@@ -362,9 +362,11 @@ def _weights(solver: str, iterations: int, low: float) -> Steps:
 
 def _fused(*tensors: Tensor) -> bool:
     """Whether kernels of our own can do the work: on CUDA, float32, without a graph."""
+    if not all(x.is_cuda and x.dtype == torch.float32 for x in tensors):
+        return False
     graph = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    kind = all(x.is_cuda and x.dtype == torch.float32 for x in tensors)
-    return kind and not graph and find_spec("triton") is not None
+    known = torch.cuda.get_device_capability(tensors[0].device) >= (8, 0)  # to Triton
+    return known and not graph and find_spec("triton") is not None
 
 
 def _iterate(own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps) -> Tensor:
