@@ -394,6 +394,7 @@ def test_the_kernels_agree_with_the_plain_operations(tmp_path):
         ({"levels": 2, "warps": 2, "alpha": 5.0}, (13, 16)),
         ({"rho": 1.0}, (13, 14)),
         ({"levels": 1, "solver": "jacobi"}, (9, 17)),
+        ({"levels": 1}, (9, 9)),
         ({}, (1, 11)),
         ({}, (11, 1)),
     ):
@@ -413,7 +414,8 @@ def test_the_kernels_agree_with_the_plain_operations(tmp_path):
 @pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
 @pytest.mark.parametrize("name", ["_warp", "_system", "_step"])
 @pytest.mark.parametrize("capability", [80, 90])
-def test_the_kernels_compile_for_gpus(name, capability):
+@pytest.mark.parametrize("width", [None, 1])
+def test_the_kernels_compile_for_gpus(name, capability, width):
     from triton import compile
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -424,9 +426,11 @@ def test_the_kernels_compile_for_gpus(name, capability):
     numbers = {"height": "i32", "width": "i32", "BLOCK": "constexpr"}
     numbers |= dict.fromkeys(("momentum", "step", "square"), "fp32")
     signature = {name: numbers.get(name, "*fp32") for name in kernel.arg_names}
-    block = {(len(signature) - 1,): 512}
+    constants = {"BLOCK": 512} | ({} if width is None else {"width": width})  # as Triton takes 1
+    signature |= dict.fromkeys(constants, "constexpr")
+    places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     made = compile(
-        ASTSource(fn=kernel, signature=signature, constexprs=block),
+        ASTSource(fn=kernel, signature=signature, constexprs=places),
         target=GPUTarget("cuda", capability, 32),
         options={"enable_fp_fusion": True},
     )
