@@ -1,4 +1,5 @@
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import av
@@ -28,6 +29,12 @@ def facs_root(tmp_path_factory):
         base = base.parent  # shared by the workers of one run; `render` locks and shares the work
     render(base / "facs", FACS, workers=1)
     return base / "facs"
+
+
+@pytest.fixture(scope="session")
+def facs_words(facs_root):
+    """Options of the commands that take this corpus instead of the one of configs/tiny.yaml."""
+    return [f"--data.root={facs_root}", *(f"--data.facs.{k}={v}" for k, v in asdict(FACS).items())]
 
 
 def save_lossless(path, frames, fps=25):

@@ -164,11 +164,11 @@ def test_names_are_safe_and_tell_points_apart(file):
 
 
 def test_a_failed_point_fails_alone_and_finished_ones_are_not_run_again(
-    tmp_path, capfd, monkeypatch
+    facs_words, tmp_path, capfd, monkeypatch
 ):
     output = tmp_path / "out"
     few = [f"--stages.{stage}.iterations=1" for stage in ("spatial", "temporal")]
-    words = ["--output", str(output), f"--data.cache={tmp_path / 'cache'}", *few]
+    words = ["--output", str(output), f"--data.cache={tmp_path / 'cache'}", *few, *facs_words]
     parameter = "stages.vlan.optimizer.lr"
     path = write(tmp_path / "sweep.yaml", {parameter: {"values": [1e30, 0.001]}})
     assert main([str(path), *words]) == 1

@@ -87,10 +87,10 @@ def no_login(tmp_path, monkeypatch):
     wandb.teardown()
 
 
-def test_a_whole_run_is_in_the_logs(no_login, tmp_path):
+def test_a_whole_run_is_in_the_logs(facs_words, no_login, tmp_path):
     output = tmp_path / "runs" / "my run?"  # W&B takes no ? in an id
     words = ["--config", TINY, "--output", output, "--data.cache", tmp_path / "cache",
-             "--logger.wandb", "auto", "--logger.tensorboard", "true"]  # fmt: skip
+             "--logger.wandb", "auto", "--logger.tensorboard", "true", *facs_words]  # fmt: skip
     assert main([str(word) for word in words]) == 0
     assert verify([str(output)]) == 0
     group = json.loads((output / "environment.json").read_text())["group"]
