@@ -113,7 +113,7 @@ def _swept(found: Sequence[Model], key: str, second: str = "") -> Picture:
     )
     points = []
     for model, value in zip(found, values, strict=True):
-        accuracy = model.summary()["accuracy"]
+        accuracy = model.summary["accuracy"]
         points.append(
             figures.Point(
                 x=float(str(value)) if numbers else str(value),

@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class Model:
         """The clips of each run."""
         return [run.tables.clips for run in self.runs]
 
+    @cached_property
     def summary(self) -> dict[str, Any]:
         """What is said over its seeds; of one seed that seed's own figures."""
         found = {str(run.path): run.results for run in self.runs}

@@ -51,7 +51,7 @@ def _measures(found: Sequence[Model]) -> Grid:
     """Each model, chance, and what is published."""
     rows = []
     for model in found:
-        summary, seeds = model.summary(), len(model.runs)
+        summary, seeds = model.summary, len(model.runs)
         rows.append(
             [
                 model.name,
@@ -87,7 +87,7 @@ def _numbers(found: Sequence[Model]) -> Grid:
     """What `_measures` says of each model, as unrounded fractions."""
     rows = []
     for model in found:
-        summary, over = model.summary(), "seeds" if len(model.runs) > 1 else "folds"
+        summary, over = model.summary, "seeds" if len(model.runs) > 1 else "folds"
         for name in MEASURES:
             one = summary[name]
             low, high = (str(end) for end in one["ci95"])
