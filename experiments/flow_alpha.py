@@ -53,8 +53,7 @@ def table(frames: int) -> None:
                 )
                 for crops, truth, eyes in clips
             ]
-            found, true = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-            cells += [f"{error:.3f}" for error in errors(found, true)]
+            cells += [f"{error:.3f}" for error in errors(pairs)]
         print(f"| {alpha:g} | {' | '.join(cells)} |", flush=True)
 
 

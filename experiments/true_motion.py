@@ -1,5 +1,7 @@
 """How near optical flow comes to the true motion of the built-in corpus's skin."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -18,8 +20,13 @@ def drawn_clips(config: FacsConfig) -> list[tuple[NDArray[np.uint8], Truth]]:
     return [draw_clip(config, k + 1, emotion, 1) for k, emotion in enumerate(EMOTIONS)]
 
 
-def errors(found: Floats, true: Floats) -> tuple[float, float]:
-    """Mean end-point errors, px: of all skin, and of what moves further than `FAST`."""
+def errors(clips: Iterable[tuple[Floats, Floats]]) -> tuple[float, float]:
+    """Mean end-point errors, px: of all skin, and of what moves further than `FAST`.
+
+    Args:
+        clips: What `skin_motion` gives of each.
+    """
+    found, true = (np.concatenate(parts) for parts in zip(*clips, strict=True))
     error, fast = np.hypot(*(found - true).T), np.hypot(*true.T) > FAST
     return float(error.mean()), float(error[fast].mean())
 
