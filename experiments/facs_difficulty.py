@@ -19,9 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vfer.corpora import EMOTIONS
-from vfer.corpora.facs import FacsConfig, apex_frame, load_truth, render, video_path
-from vfer.faces import FaceConfig, align
-from vfer.flow import horn_schunck
+from vfer.corpora.facs.clip import apex_frame
+from vfer.corpora.facs.files import load_truth, render, video_path
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.alignment import align
+from vfer.faces.settings import FaceConfig
+from vfer.flow.solver import horn_schunck
 from vfer.networks import AlexNetStream, FrameNetwork
 from vfer.video import read_frames
 

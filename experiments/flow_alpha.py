@@ -16,10 +16,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from experiments.true_motion import drawn_clips, errors, skin_motion
-from vfer.corpora.facs import FacsConfig, draw_clip
-from vfer.faces import FaceConfig, align, track
-from vfer.flow import flow_to_rgb, horn_schunck
-from vfer.transforms import FlowConfig, gray, pair_flow
+from vfer.corpora.facs.clip import draw_clip
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.alignment import align
+from vfer.faces.settings import FaceConfig
+from vfer.faces.tracking import track
+from vfer.flow.images import flow_to_rgb
+from vfer.flow.pairs import gray, pair_flow
+from vfer.flow.settings import FlowConfig
+from vfer.flow.solver import horn_schunck
 from vfer.video import read_frames
 
 ALPHAS = (1.0, 5.0, 15.0, 50.0, 255.0)

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from vfer.corpora import EMOTIONS
-from vfer.corpora.facs import FacsConfig, Truth, draw_clip
-from vfer.faces import HEIGHT, WIDTH, Eyes, FaceConfig
+from vfer.corpora.facs.clip import Truth, draw_clip
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.settings import HEIGHT, WIDTH, Eyes, FaceConfig
 
 Floats = NDArray[np.float64]
 BORDER = 8  # px of an image that are left out
@@ -32,7 +33,7 @@ def errors(clips: Iterable[tuple[Floats, Floats]]) -> tuple[float, float]:
 
 
 def in_crop(points: Floats, eyes: NDArray[np.floating], config: FaceConfig) -> Floats:
-    """Where points ``(N, 2)`` of a frame lie in its crop, as `vfer.faces.align` cuts it.
+    """Where points ``(N, 2)`` of a frame lie in its crop, as `vfer.faces.alignment.align` cuts it.
 
     Args:
         points: x and y, px, pixel centres whole.

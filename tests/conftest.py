@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vfer.corpora import Clip, Corpus
-from vfer.corpora.facs import FacsConfig, render
-from vfer.store import CropStore, Entry
+from vfer.corpora.facs.files import render
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.prepare.store import CropStore, Entry
 
 torch.set_num_threads(1)  # two test processes share two cores
 
@@ -27,7 +28,7 @@ def facs_root(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent  # shared by the workers of one run; `render` locks and shares the work
-    render(base / "facs", FACS, workers=1)
+    render(base / "facs", FACS)
     return base / "facs"
 
 

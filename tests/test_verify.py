@@ -7,10 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from vfer.bundle import assemble, list_files, seal, write_fold, write_folds
-from vfer.files import write_json
-from vfer.scoring import across_seeds
-from vfer.tables import (
+from vfer.results.bundle import assemble, list_files, seal, write_fold, write_folds
+from vfer.results.scoring import across_seeds
+from vfer.results.tables import (
     ClipResult,
     CurvePoint,
     SegmentResult,
@@ -18,6 +17,7 @@ from vfer.tables import (
     Tables,
     read_tables,
 )
+from vfer.runtime.files import write_json
 from vfer.verify import main, verify
 
 CLASSES = ("anger", "happiness", "sadness")

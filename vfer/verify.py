@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from vfer.bundle import fold_directory, read_folds, seed_folders
-from vfer.files import read_json, sha256
-from vfer.scoring import SCHEMA, SELECTIONS, across_seeds, results
-from vfer.tables import (
+from vfer.results.bundle import fold_directory, read_folds, seed_folders
+from vfer.results.scoring import SCHEMA, SELECTIONS, across_seeds, results
+from vfer.results.tables import (
     PREDICTIONS,
     SEGMENTS,
     STREAM_SCORES,
@@ -27,6 +26,7 @@ from vfer.tables import (
     read_table,
     read_tables,
 )
+from vfer.runtime.files import read_json, sha256
 
 REQUIRED = ("results.json", "folds.json", "environment.json", "files.json", *TABLES)
 TOLERANCE = 1e-12

@@ -22,9 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from vfer.corpora import EMOTIONS
-from vfer.corpora.facs import FacsConfig, draw_clip
-from vfer.faces import BATCH, FaceConfig, detect, stabilised
-from vfer.follow import Detection, follow
+from vfer.corpora.facs.clip import draw_clip
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.detection import BATCH, detect
+from vfer.faces.person import Detection, follow
+from vfer.faces.settings import FaceConfig
+from vfer.faces.tracking import stabilised
 from vfer.video import read_frames
 
 CHUNK = 16  # frames that MTCNN.detect takes at a time
@@ -59,7 +62,7 @@ def sampled_of(frames: int, config: FaceConfig) -> list[int]:
 
 
 def by(config: FaceConfig) -> Callable[[NDArray[np.uint8]], list[Detection]]:
-    """The detections that ``vfer.faces.track`` works from."""
+    """The detections that ``vfer.faces.tracking.track`` works from."""
 
     def run(frames: NDArray[np.uint8]) -> list[Detection]:
         sampled = sampled_of(len(frames), config)

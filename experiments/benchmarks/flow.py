@@ -26,10 +26,13 @@ from scipy import ndimage
 from skimage.registration import optical_flow_tvl1
 
 from experiments.true_motion import BORDER, drawn_clips, errors, skin_motion
-from vfer.corpora.facs import FacsConfig, Truth
-from vfer.faces import Eyes, FaceConfig, align, track
-from vfer.flow import horn_schunck
-from vfer.transforms import gray
+from vfer.corpora.facs.clip import Truth
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.alignment import align
+from vfer.faces.settings import Eyes, FaceConfig
+from vfer.faces.tracking import track
+from vfer.flow.pairs import gray
+from vfer.flow.solver import horn_schunck
 from vfer.video import read_frames
 
 MOTIONS = (0.5, 2.0, 5.0)  # px, mean length
@@ -96,7 +99,7 @@ def warped(images: Images, motion: float) -> tuple[Images, Images, Images]:
 
 
 def vfer_flow(first: Images, second: Images, levels: int | None, device: str) -> Images:
-    """`vfer.flow.horn_schunck`."""
+    """`vfer.flow.solver.horn_schunck`."""
     pairs = (torch.from_numpy(x)[:, None].to(device) for x in (first, second))
     return horn_schunck(*pairs, levels=levels, check=False).cpu().numpy()
 

@@ -24,13 +24,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from vfer.config import DataConfig
+from vfer.config.tree import DataConfig
 from vfer.corpora import EMOTIONS, Clip, Corpus
-from vfer.corpora.facs import FacsConfig, draw_clip
-from vfer.faces import FaceConfig
-from vfer.prepare import Decode, fill, prepare_clip
-from vfer.store import Entry
-from vfer.transforms import FlowConfig
+from vfer.corpora.facs.clip import draw_clip
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.settings import FaceConfig
+from vfer.flow.settings import FlowConfig
+from vfer.prepare.clip import Decode, prepare_clip
+from vfer.prepare.fill import fill
+from vfer.prepare.store import Entry
 from vfer.video import decode
 
 ROUNDS = 5

@@ -20,9 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from vfer.corpora import EMOTIONS
-from vfer.corpora.facs import FacsConfig, draw_clip
-from vfer.faces import Eyes, FaceConfig, align, stabilised, track
-from vfer.transforms import FlowConfig, pair_flow
+from vfer.corpora.facs.clip import draw_clip
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.alignment import align
+from vfer.faces.settings import Eyes, FaceConfig
+from vfer.faces.tracking import stabilised, track
+from vfer.flow.pairs import pair_flow
+from vfer.flow.settings import FlowConfig
 
 
 @dataclass(frozen=True)

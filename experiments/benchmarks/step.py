@@ -17,12 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
-from vfer.config import DataConfig, OptimizerConfig
-from vfer.datamodule import Transform
-from vfer.module import StageModule
+from vfer.config.tree import DataConfig, OptimizerConfig
+from vfer.fit.datamodule import Transform
+from vfer.fit.module import StageModule
+from vfer.flow.settings import FlowConfig
 from vfer.networks import AlexNetStream, SegmentNetwork
-from vfer.tables import STREAMS
-from vfer.transforms import FlowConfig, SegmentBatch, StreamInputs
+from vfer.results.tables import STREAMS
+from vfer.segments.batch import SegmentBatch, StreamInputs
 
 
 class Segments(Dataset[SegmentBatch]):

@@ -1,19 +1,14 @@
 """AlexNet up to its fully connected features, as one stream of the method (section 3, Figure 1)."""
 
 from collections import OrderedDict
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-Variant = Literal["torchvision", "caffe"]
-"""Which AlexNet; see ``AlexNetStream``."""
-InsertAfter = Literal["fc7", "fc6", "fc7_only"]
-"""The layer whose features a stream gives; see ``AlexNetStream``."""
+from vfer.networks.settings import MIN_SIZE, InsertAfter, Variant
 
-MIN_SIZE = 63
-"""Smallest input side, in pixels, that leaves a map behind the last pooling of either variant."""
 MEAN_SIZE = 227
 """Side of the Caffe variant's average image, pixels."""
 MEAN = (0.485, 0.456, 0.406)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from vfer.networks.alexnet import AlexNetStream
-from vfer.networks.vlan import EmotionalVlan, Pool
-from vfer.tables import STREAMS
+from vfer.networks.settings import Pool
+from vfer.networks.vlan import EmotionalVlan
 
 
 class FrameNetwork(nn.Module):
@@ -33,7 +33,7 @@ class SegmentNetwork(nn.Module):
     that a stream runs once a step.
 
     Args:
-        streams: One AlexNet a stream name, one or both of ``STREAMS``.
+        streams: One AlexNet a stream name, in the order in which their features are stacked.
         frames: Images a stream gets of one segment, L − 1.
         classes: Number of emotions.
         pool: See ``EmotionalVlan``.
@@ -49,7 +49,7 @@ class SegmentNetwork(nn.Module):
         start: float = 0.0,
     ) -> None:
         super().__init__()
-        self.streams = nn.ModuleDict({name: streams[name] for name in STREAMS if name in streams})
+        self.streams = nn.ModuleDict(streams)
         features = next(iter(streams.values())).out_features
         self.vlan = EmotionalVlan(features, frames, len(self.streams), pool, start)
         self.fc9 = nn.Linear(self.vlan.out_features, classes)

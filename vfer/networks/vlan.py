@@ -1,12 +1,11 @@
 """EmotionalVlan, the paper's trainable aggregation layer (section 3.1, Eq. 1)."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-Pool = Literal["sum", "frame", "stream"]
-"""How features are aggregated; see ``EmotionalVlan``."""
+from vfer.networks.settings import Pool
 
 
 class EmotionalVlan(nn.Module):

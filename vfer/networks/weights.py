@@ -15,7 +15,8 @@ from scipy.io.matlab import MatReadError
 from torch import Tensor
 from torchvision.models import AlexNet_Weights
 
-from vfer.networks.alexnet import MEAN_SIZE, Variant
+from vfer.networks.alexnet import MEAN_SIZE
+from vfer.networks.settings import Variant
 
 _KINDS = {
     "torchvision": "an AlexNet state dict (.pth, .safetensors)",

@@ -1,0 +1,75 @@
+"""Nothing of a test subject reaches training."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from vfer.config.parser import parse
+from vfer.fit.datasets import STAGES, Frames, StepDataset
+from vfer.fit.evaluation import measure
+from vfer.fit.run import open_run, split
+from vfer.fit.stages import train_stage
+
+TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
+# Enough to learn sixty clips by heart in seconds: single frames, no dropout, no augmentation.
+MEMORISER = (
+    *("--data.facs.subjects", 10, "--data.facs.difficulty", 0, "--protocol.folds.groups", 5),
+    *("--model.width", 0.125, "--model.dropout", 0),
+    *("--stages.spatial.iterations", 150, "--stages.spatial.batch_size", 24),
+    *("--stages.spatial.measure_every", 0),
+    *("--stages.spatial.augmentation.flip", "false", "--stages.spatial.augmentation.shift", 0),
+)
+
+
+def open_tiny(cache, *more):
+    words = ["--config", TINY, "--data.cache", cache, "--data.flow.cache", "false", *more]
+    return open_run(parse("vfer.fit", [str(word) for word in words]), Console(quiet=True))
+
+
+@pytest.fixture(scope="module")
+def memoriser(tmp_path_factory):
+    return open_tiny(tmp_path_factory.mktemp("cache"), *MEMORISER)
+
+
+def test_every_batch_of_every_stage_holds_training_subjects_only(memoriser):
+    run = memoriser
+    tested = set()
+    for number, group in enumerate(run.groups):
+        fold = split(run, number)
+        assert {c.subject for c in fold.test.clips} == group
+        assert {c.subject for c in fold.train.clips}.isdisjoint(group)
+        tested |= group
+        frames = Frames(run.store, run.config.data)
+        for stage in STAGES:
+            settings = getattr(run.config.stages, stage)
+            steps = StepDataset(fold.train, frames, run.corpus.classes, settings, stage, 0, number)
+            seen = {run.corpus.clips[i].subject for n in range(3) for i in steps[n].clip.tolist()}
+            assert seen
+            assert seen.isdisjoint(group)
+    assert tested == {c.subject for c in run.corpus.clips}
+
+
+def test_labels_permuted_over_clips_score_at_chance(memoriser, tmp_path):
+    """A network that knows permuted labels by heart says nothing right of unseen subjects."""
+    corpus = memoriser.corpus
+    order = np.random.default_rng(1).permutation(len(corpus.clips)).tolist()
+    mixed = tuple(
+        replace(c, emotion=corpus.clips[i].emotion)
+        for c, i in zip(corpus.clips, order, strict=True)
+    )
+    run = replace(memoriser, corpus=replace(corpus, clips=mixed))
+    labels = {clip.name: corpus.classes.index(clip.emotion) for clip in mixed}
+
+    def right(fold, name):
+        """How many clips of the test side are recognised after stage 1."""
+        stage = train_stage(run, fold, "spatial", {}, tmp_path / name, [], Console(quiet=True))
+        share, _ = measure(stage.test, [labels[c.name] for c in fold.test.clips], 0)
+        return round(share * len(fold.test.clips))
+
+    folds = [split(run, number) for number in range(len(run.groups))]
+    known = replace(folds[0], test=folds[0].train)  # a leak of every clip, to see that one shows
+    assert right(known, "known") > 0.8 * len(known.test.clips)
+    assert sum(right(fold, f"fold-{fold.number}") for fold in folds) <= 17  # of 60, at 1/6: 10 ± 3

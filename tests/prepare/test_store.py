@@ -1,0 +1,259 @@
+import pickle
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfer.corpora import Clip, Corpus
+from vfer.faces.settings import FaceConfig
+from vfer.prepare.store import CropStore, Entry, entry_id, store_key
+from vfer.runtime.files import sha256
+
+
+def random_crops(t, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (t, 150, 110, 3), dtype=np.uint8)
+
+
+def make_clip(name, subject="1", emotion="fear", excluded=None):
+    return Clip(name, Path(f"{name}.avi"), subject, emotion, excluded)
+
+
+ENTRY = Entry(
+    "subject 1/fear/a", "ok", source="5" * 64, decoder="decord", frames=3, promised=4,
+    fps=25.0, sampled=2, detected=1, confidence=0.9, eye_distance=31.5,
+)  # fmt: skip
+
+
+def test_what_is_added_is_read_back_by_another_store_object(tmp_path):
+    crops = random_crops(3)
+    CropStore(tmp_path).add(ENTRY, crops)
+    store = CropStore(tmp_path)
+    entry = store.entry(ENTRY.clip)
+    assert replace(entry, crops="") == ENTRY
+    np.testing.assert_array_equal(store.crops(ENTRY.clip), crops)
+    (file,) = (tmp_path / "crops").iterdir()
+    assert entry.crops == sha256(file)
+
+
+def test_crops_are_a_read_only_memory_map(tmp_path):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    crops = store.crops(ENTRY.clip)
+    assert isinstance(crops, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        crops[0] = 0
+
+
+def test_a_store_can_be_sent_to_another_process(tmp_path):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    store.crops(ENTRY.clip)
+    sent = pickle.loads(pickle.dumps(store))
+    np.testing.assert_array_equal(sent.crops(ENTRY.clip), random_crops(3))
+
+
+def test_a_clip_that_cannot_be_used_has_a_record_with_the_reason_and_no_crops(tmp_path):
+    CropStore(tmp_path).add(Entry("x", "no_face", "nobody there"), None)
+    store = CropStore(tmp_path)
+    assert (store.entry("x").status, store.entry("x").reason) == ("no_face", "nobody there")
+    assert list((tmp_path / "crops").iterdir()) == []
+    clips = (make_clip("x"),)
+    assert store.missing(clips) == []
+    assert list(store.usable(Corpus("c", ("fear",), clips))) == []
+
+
+def test_a_clip_that_was_not_prepared_is_a_key_error_that_names_it(tmp_path):
+    with pytest.raises(KeyError, match="who/is it"):
+        CropStore(tmp_path).entry("who/is it")
+
+
+def test_missing_are_the_clips_without_an_entry_that_are_not_excluded(tmp_path):
+    clips = [make_clip("a"), make_clip("b"), make_clip("c", excluded="unsegmented"), make_clip("d")]
+    store = CropStore(tmp_path)
+    assert store.missing(clips) == [clips[0], clips[1], clips[3]]
+    store.add(replace(ENTRY, clip="b"), random_crops(3))
+    assert store.missing(clips) == [clips[0], clips[3]]
+
+
+def test_usable_are_the_clips_that_take_part_and_have_crops(tmp_path):
+    clips = (make_clip("a"), make_clip("b"), make_clip("c", excluded="unsegmented"), make_clip("d"))
+    store = CropStore(tmp_path)
+    store.add(replace(ENTRY, clip="a"), random_crops(3))
+    store.add(Entry("b", "unreadable", "cut"), None)
+    store.add(replace(ENTRY, clip="d"), random_crops(3))
+    assert list(store.usable(Corpus("c", ("fear",), clips))) == [clips[0], clips[3]]
+
+
+def test_the_record_is_written_only_after_the_crops(tmp_path, monkeypatch):
+    def fail(path, data):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vfer.prepare.store.atomic_write", fail)
+        with pytest.raises(OSError, match="disk full"):
+            CropStore(tmp_path).add(ENTRY, random_crops(3))
+    clips = [make_clip(ENTRY.clip)]
+    assert CropStore(tmp_path).missing(clips) == clips
+    CropStore(tmp_path).add(ENTRY, random_crops(3))
+    assert CropStore(tmp_path).missing(clips) == []
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
+
+
+@given(st.sets(names, min_size=2, max_size=6))
+def test_different_names_have_different_ids_that_are_file_names(found):
+    ids = {entry_id(name) for name in found}
+    assert len(ids) == len(found)
+    for name in ids:
+        assert Path(name).name == name
+        assert len(f".{name}.json.00000000.tmp".encode()) <= 255
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a b", "a_b"), ("a/b", "a b"), ("s 1/x", "s  1/x"), ("A/x", "a/x")]
+)
+def test_names_that_differ_only_in_odd_characters_keep_their_own_crops(tmp_path, first, second):
+    store = CropStore(tmp_path)
+    store.add(replace(ENTRY, clip=first), random_crops(3, 1))
+    store.add(replace(ENTRY, clip=second), random_crops(3, 2))
+    np.testing.assert_array_equal(store.crops(first), random_crops(3, 1))
+    np.testing.assert_array_equal(store.crops(second), random_crops(3, 2))
+    assert entry_id(first).lower() != entry_id(second).lower()  # also on disks that ignore case
+
+
+@pytest.mark.parametrize("kept", [0, 5, 40, 128, 1000, 3 * 150 * 110 * 3])
+def test_a_truncated_crop_file_is_refused_with_its_name_and_the_remedy(tmp_path, kept):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    (file,) = (tmp_path / "crops").iterdir()
+    data = file.read_bytes()
+    assert kept < len(data)
+    file.write_bytes(data[:kept])
+    with pytest.raises(ValueError, match="prepare again") as caught:
+        store.crops(ENTRY.clip)
+    assert file.name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        random_crops(2),
+        random_crops(3).astype(np.float32),
+        random_crops(3)[:, :149],
+        np.zeros((3, 110, 150, 3), np.uint8),
+    ],
+)
+def test_a_crop_file_that_is_not_what_its_record_says_is_refused_with_the_remedy(tmp_path, other):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    (file,) = (tmp_path / "crops").iterdir()
+    np.save(file, other)
+    with pytest.raises(ValueError, match="prepare again") as caught:
+        store.crops(ENTRY.clip)
+    assert file.name in str(caught.value)
+
+
+def test_a_crop_file_in_which_one_byte_has_changed_is_refused_when_it_is_first_read(tmp_path):
+    CropStore(tmp_path).add(ENTRY, random_crops(3))
+    (file,) = (tmp_path / "crops").iterdir()
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=r"is not what was written.*prepare again") as caught:
+        CropStore(tmp_path).crops(ENTRY.clip)
+    assert file.name in str(caught.value)
+
+
+def test_a_lost_crop_file_is_refused_with_the_remedy(tmp_path):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    (file,) = (tmp_path / "crops").iterdir()
+    file.unlink()
+    with pytest.raises(ValueError, match="prepare again"):
+        store.crops(ENTRY.clip)
+
+
+def test_flow_is_read_back_and_flow_of_another_length_is_refused(tmp_path):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    flow = np.random.default_rng(0).normal(size=(2, 2, 150, 110)).astype(np.float16)
+    path = store.flow_path(ENTRY.clip, "k")
+    path.parent.mkdir()
+    np.save(path, flow)
+    np.testing.assert_array_equal(store.flow(ENTRY.clip, "k"), flow)
+    path.unlink()
+    np.save(path, flow[:1])
+    with pytest.raises(ValueError, match="prepare again"):
+        CropStore(tmp_path).flow(ENTRY.clip, "k")
+    assert store.flow_path(ENTRY.clip, "other") != path
+
+
+def test_a_clip_of_one_frame_has_flow_of_no_pairs(tmp_path):
+    store = CropStore(tmp_path)
+    store.add(replace(ENTRY, frames=1), random_crops(1))
+    path = store.flow_path(ENTRY.clip, "k")
+    path.parent.mkdir()
+    np.save(path, np.empty((0, 2, 150, 110), np.float16))
+    assert store.flow(ENTRY.clip, "k").shape == (0, 2, 150, 110)
+
+
+OTHER_SETTINGS = {
+    "detector": "viola_jones",
+    "device": "cuda",
+    "follow": "central",
+    "max_gap": 30,
+    "detect_every": 5,
+    "min_face": 0.3,
+    "min_detected": 0.4,
+    "stabilise": "clip",
+    "smooth_sigma": 3.0,
+    "eye_distance": 50.0,
+    "eye_row": 0.4,
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(FaceConfig)])
+def test_every_face_setting_is_in_the_stores_key(name, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert store_key(replace(FaceConfig(), **{name: OTHER_SETTINGS[name]})) != store_key(
+        FaceConfig()
+    )
+
+
+def test_equal_face_settings_have_one_key():
+    assert store_key(FaceConfig()) == store_key(FaceConfig(detect_every=4))
+
+
+def fingerprint(tmp_path, clips, sources):
+    store = CropStore(tmp_path / str(len(list(tmp_path.iterdir()))))
+    for clip, source in zip(clips, sources, strict=True):
+        if clip.excluded is None:
+            store.add(Entry(clip.name, "unreadable", "cut", source), None)
+    return store.fingerprint(Corpus("c", ("anger", "fear"), tuple(clips)))
+
+
+CLIPS = [make_clip("a"), make_clip("b", "2"), make_clip("c", "2", excluded="unsegmented")]
+
+
+@pytest.mark.parametrize(
+    ("clips", "sources"),
+    [
+        ([replace(CLIPS[0], emotion="anger"), *CLIPS[1:]], "123"),
+        ([replace(CLIPS[0], subject="2"), *CLIPS[1:]], "123"),
+        ([replace(CLIPS[0], name="A"), *CLIPS[1:]], "123"),
+        (CLIPS, "143"),
+        (CLIPS[1:], "23"),
+    ],
+    ids=["label", "subject", "name", "source", "a clip less"],
+)
+def test_the_fingerprint_changes_with(tmp_path, clips, sources):
+    assert fingerprint(tmp_path, clips, sources) != fingerprint(tmp_path, CLIPS, "123")
+
+
+def test_the_fingerprint_does_not_change_with_where_the_corpus_lies(tmp_path):
+    moved = [replace(clip, path=Path("/elsewhere") / clip.path) for clip in CLIPS]
+    assert fingerprint(tmp_path, moved, "123") == fingerprint(tmp_path, CLIPS, "123")

@@ -1,0 +1,406 @@
+"""The report: what its page and tables say of bundles, and what it refuses."""
+
+import csv
+import html
+import json
+import re
+import shutil
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from tests.test_verify import CLASSES, GROUPS, differences, edit_json, hash_again, make_bundle
+from vfer.prepare.store import CropStore, Entry
+from vfer.report.main import main
+from vfer.report.published import paper_row, published
+from vfer.results.bundle import assemble, seal, write_fold
+from vfer.results.tables import Tables, read_tables
+from vfer.runtime.files import read_json, write_json
+from vfer.verify import main as verify
+
+CONFIG = {"model": {"insert_after": "fc7", "pool": "sum", "streams": "both"},
+          "data": {"segment_length": 16, "cache": "nowhere"},
+          "stages": {"schema": "trained"}, "protocol": {"seed": 0}}  # fmt: skip
+
+
+def set_config(bundle, **values):
+    """Give a bundle a config with some dotted keys changed."""
+    config = json.loads(json.dumps(CONFIG))
+    for key, value in values.items():
+        part, name = key.split("__")
+        config[part][name] = value
+    (bundle / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    hash_again(bundle)
+
+
+def rename_corpus(bundle, name):
+    edit_json(bundle / "results.json", lambda found: found.update(corpus=name))
+    edit_json(bundle / "environment.json", lambda found: found["corpus"].update(name=name))
+    hash_again(bundle)
+
+
+def answer_again(bundle, share, seed=0):
+    """Make some scored clips right: a better model on the same clips."""
+    rng = np.random.default_rng(seed)
+    for fold, subjects in enumerate(GROUPS):
+        directory = bundle / f"fold-{fold}"
+        tables = read_tables(directory, CLASSES)
+        right = {c.clip for c in tables.clips if c.probabilities and rng.random() < share}
+
+        def better(row, right=right):
+            scores = tuple(0.9 if c == row.label else 0.05 for c in CLASSES)
+            return (
+                type(row)(**(vars(row) | {"probabilities": scores})) if row.clip in right else row
+            )
+
+        changed = Tables(
+            tuple(map(better, tables.clips)), tuple(map(better, tables.segments)),
+            tables.streams, tables.curves,
+        )  # fmt: skip
+        write_fold(bundle, fold, changed, subjects=subjects, classes=CLASSES)
+    said = read_json(bundle / "results.json")
+    excluded = [r for r in read_tables(bundle, CLASSES).clips if r.status == "excluded"]
+    assemble(
+        bundle, corpus=said["corpus"], classes=CLASSES, protocol="losgo", selection="last",
+        seeds=said["seeds"], excluded=excluded,
+    )  # fmt: skip
+    seal(bundle)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    output = tmp_path_factory.mktemp("made") / "bundle"
+    make_bundle(output)
+    set_config(output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def reported(made, tmp_path_factory):
+    """A bundle with its report, only to be read."""
+    bundle = shutil.copytree(made, tmp_path_factory.mktemp("reported") / "bundle")
+    assert main([str(bundle)]) == 0
+    return bundle
+
+
+@pytest.fixture
+def bundle(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "bundle")
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are not drawn, which takes most of a report's time."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.write(b"drawn"))
+
+
+def grid(path, name):
+    with (path / "report" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def page(path):
+    return (path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_tables_say_what_the_results_say(reported):
+    bundle = reported
+    assert "does not verify" not in page(bundle)
+    found = read_json(bundle / "results.json")
+    result = {row[0]: row for row in grid(bundle, "result")}
+    accuracy = found["accuracy"]
+    assert result["bundle"][1] == f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['std']:.1f}"
+    low, high = accuracy["ci95"]
+    pooled = f"{100 * accuracy['pooled']:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+    assert result["bundle"][2] == pooled
+    assert result["bundle"][5] == f"{100 * found['macro_f1']['pooled']:.1f}"
+    assert result["chance"][1] == "33.3"
+    names, *rows = grid(bundle, "numbers")
+    for row in rows:
+        numbers = dict(zip(names, row, strict=True))
+        measure = found[numbers["measure"]]
+        for key in ("mean", "std", "pooled"):
+            assert float(numbers[key]) == measure[key]
+        assert [float(numbers["ci95_low"]), float(numbers["ci95_high"])] == measure["ci95"]
+    assert len(rows) == 3
+    folds = grid(bundle, "folds")[1:]
+    assert [row[3] for row in folds] == [f"{100 * f['accuracy']:.1f}" for f in found["folds"]]
+    classes = {row[0]: row for row in grid(bundle, "classes")}
+    for name in CLASSES:
+        assert classes[name][2] == f"{100 * found['recall'][name]:.1f}"
+        assert classes[name][3] == f"{100 * found['precision'][name]:.1f}"
+    assert [row[0] for row in grid(bundle, "streams")[1:]] == [
+        "spatial network alone", "temporal network alone", "the whole model",
+    ]  # fmt: skip
+    assert grid(bundle, "coverage")[1] == [str(n) for n in found["coverage"].values()]
+    missed = grid(bundle, "missed")[1:]
+    assert len(missed) == found["coverage"]["no_face"] + found["coverage"]["unreadable"]
+    hardest = [float(row[5]) for row in grid(bundle, "hardest")[1:]]
+    assert hardest == sorted(hardest)
+    text = page(bundle)
+    assert "6 subjects: with fewer than 12 the intervals are too narrow" in text
+    assert "Optimism gap" in text
+    markdown = (bundle / "report" / "report.md").read_text(encoding="utf-8")
+    assert pooled in markdown
+
+
+def test_a_bundle_with_a_report_verifies_and_a_second_report_is_the_same(reported, tmp_path):
+    assert verify([str(reported)]) == 0
+    assert differences(reported) == ""
+    assert main([str(reported), "--output", str(tmp_path)]) == 0
+    files = {path.name: path.read_bytes() for path in (reported / "report").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()} == files
+    assert page(reported) == page(tmp_path)
+    for kind in ("svg", "pdf"):
+        for name in ("confusion", "curve-spatial", "curve-vlan", "subjects"):
+            assert len(files[f"{name}.{kind}"]) > 1000
+
+
+def test_the_page_needs_no_network_and_no_other_file(reported):
+    sources = re.findall(r'(?:src|href)="([^"]{0,20})', page(reported))
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "<script" not in page(reported)
+    assert not re.search(r"https?://|@import|url\(", page(reported))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_a_bundle_says_is_shown_as_text(bundle, tmp_path):
+    evil = "<script>alert(1)</script>"
+    for name in ("predictions.csv", "segments.csv", "streams.csv"):
+        path = bundle / name
+        path.write_text(path.read_text().replace("ada/anger", evil).replace(",why,", f",{evil},"))
+    (bundle / "config.yaml").write_text(f"data: {{cache: '{evil}'}}\n", encoding="utf-8")
+    hash_again(bundle)
+    assert main([str(bundle), "--output", str(tmp_path / "out")]) == 0
+    text = page(tmp_path / "out")
+    assert evil not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert evil not in (tmp_path / "out" / "report" / "report.md").read_text().split("```")[0]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_changed_bundle_is_shown_with_a_warning_and_its_true_figures(bundle, capsys):
+    before = read_json(bundle / "results.json")["accuracy"]["mean"]
+    edit_json(bundle / "results.json", lambda found: found["accuracy"].update(mean=0.99))
+    assert main([str(bundle)]) == 0
+    assert "bundle does not verify, 2 differences" in capsys.readouterr().out
+    assert "bundle does not verify, 2 differences" in page(bundle)
+    assert grid(bundle, "result")[1][1].startswith(f"{100 * before:.1f} ")
+
+
+def test_crops_of_the_hardest_clips_are_shown_where_they_are_at_hand(bundle, tmp_path):
+    set_config(bundle, data__cache=str(tmp_path / "cache"))
+    edit_json(bundle / "environment.json", lambda found: found.update(store="toy-1"))
+    hash_again(bundle)
+    assert main([str(bundle)]) == 0
+    assert "The crops of 8 of them are not at hand" in page(bundle)
+    assert not (bundle / "report" / "hardest.svg").exists()
+    store = CropStore(tmp_path / "cache" / "crops" / "toy-1")
+    crops = np.zeros((3, 150, 110, 3), np.uint8)
+    for row in grid(bundle, "hardest")[1:4]:
+        store.add(Entry(clip=row[1], status="ok", frames=3), crops)
+    assert main([str(bundle)]) == 0
+    assert "The crops of 5 of them are not at hand" in page(bundle)
+    assert (bundle / "report" / "hardest.svg").is_file()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_several_bundles_are_tested_against_the_first(bundle, tmp_path, capsys):
+    better = shutil.copytree(bundle, tmp_path / "better")
+    answer_again(better, 0.9)
+    set_config(better, model__insert_after="fc6")
+    output = tmp_path / "out"
+    assert main([str(bundle), str(better), "--output", str(output)]) == 0
+    assert grid(output, "settings") == [
+        ["", "model.insert_after"], ["bundle", "fc7"], ["better", "fc6"],
+    ]  # fmt: skip
+    ((name, accuracy, _),) = grid(output, "paired")[1:]
+    gain = (
+        read_json(better / "results.json")["accuracy"]["pooled"]
+        - read_json(bundle / "results.json")["accuracy"]["pooled"]
+    )
+    assert name == "better"
+    assert accuracy.startswith(f"{100 * gain:+.1f} (")
+    assert gain > 0.1
+    assert (output / "report" / "over-insert-after.pdf").is_file()
+
+
+def test_accuracy_is_drawn_over_a_swept_number_with_a_line_each_of_another(bundle, tmp_path):
+    paths = []
+    for length in (2, 8, 16):
+        for pool in ("sum", "frame"):
+            path = shutil.copytree(bundle, tmp_path / f"{length}-{pool}")
+            set_config(path, data__segment_length=length, model__pool=pool)
+            paths.append(str(path))
+    assert main([*paths, "--output", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report" / "over-segment-length.svg").is_file()
+    assert grid(tmp_path / "out", "settings")[0] == ["", "data.segment_length", "model.pool"]
+    assert len(grid(tmp_path / "out", "paired")) == 6
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_folder_of_seeds_is_one_model_with_its_spread(bundle, tmp_path):
+    seeds = tmp_path / "twice"
+    for seed in (0, 1):
+        path = shutil.copytree(bundle, seeds / f"seed-{seed}")
+        edit_json(path / "results.json", lambda found, seed=seed: found.update(seeds=[seed]))
+        answer_again(path, 0.4 * seed)
+        set_config(path, protocol__seed=seed)
+    assert main([str(seeds)]) == 0
+    means = [read_json(seeds / f"seed-{s}" / "results.json")["accuracy"]["mean"] for s in (0, 1)]
+    row = grid(seeds, "result")[1]
+    assert row[0] == "twice"
+    assert row[1] == f"{100 * np.mean(means):.1f} ± {100 * np.std(means, ddof=1):.1f}"
+    assert row[6] == "± between 2 seeds"
+    assert [r[2] for r in grid(seeds, "seeds")[1:]] == [f"{100 * m:.1f}" for m in means]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_of_one_seed_are_not_taken_for_seeds_of_one_model(bundle, tmp_path):
+    again = shutil.copytree(bundle, tmp_path / "again")
+    output = tmp_path / "out"
+    edit_json(again / "environment.json", lambda found: found.update(commit="abc"))
+    hash_again(again)
+    assert main([str(bundle), str(again), "--output", str(output)]) == 0
+    assert grid(output, "environments")[1:] == [["bundle", "None"], ["again", "abc"]]
+    assert (output / "report" / "models.pdf").is_file()
+    assert [row[0] for row in grid(output, "result")[1:3]] == ["bundle", "again"]
+    assert [row[6] for row in grid(output, "result")[1:3]] == ["± between folds"] * 2
+    ((name, accuracy, _),) = grid(output, "paired")[1:]
+    assert (name, accuracy) == ("again", "+0.0 (+0.0 to +0.0), p = 1.000")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_that_differ_in_their_seed_are_named_by_what_they_share(bundle, tmp_path):
+    paths = []
+    for seed in (0, 1):
+        path = shutil.copytree(bundle, tmp_path / f"wide-{seed}")
+        edit_json(path / "results.json", lambda found, seed=seed: found.update(seeds=[seed]))
+        set_config(path, protocol__seed=seed)
+        paths.append(str(path))
+    assert main([*paths, "--output", str(tmp_path / "out")]) == 0
+    assert grid(tmp_path / "out", "result")[1][0] == "wide"
+    assert "Hardest clips (seed 0)" in page(tmp_path / "out")
+
+
+def test_names_are_no_formulas_and_may_hold_any_character(bundle, tmp_path):
+    odd = "$\\frac$ \x1b[31m --> 顔"
+    for path in (bundle / "predictions.csv", bundle / "segments.csv", bundle / "streams.csv",
+                 bundle / "folds.json"):  # fmt: skip
+        name = json.dumps(odd)[1:-1] if path.suffix == ".json" else odd
+        path.write_text(path.read_text().replace('"ada"', f'"{name}"').replace(",ada,", f",{odd},"))
+    hash_again(bundle)
+    assert main([str(bundle)]) == 0
+    for path in (bundle / "report").glob("*.svg"):
+        ElementTree.parse(path)
+    assert html.escape(odd) in page(bundle)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_bundle_names_no_file_outside_the_report(bundle, tmp_path):
+    path = bundle / "curves.csv"
+    path.write_text(path.read_text().replace(",spatial,", ",../../../evil,"))
+    output = tmp_path / "deep" / "er" / "out"
+    assert main([str(bundle), "--output", str(output)]) == 0
+    (drawn,) = tmp_path.rglob("*evil.svg")
+    assert drawn.parent == output / "report"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_an_earlier_report_left_is_removed_and_nothing_else(bundle, tmp_path):
+    other = shutil.copytree(bundle, tmp_path / "other")
+    set_config(other, data__segment_length=8)
+    output = tmp_path / "out"
+    assert main([str(bundle), str(other), "--output", str(output)]) == 0
+    assert (output / "report" / "over-segment-length.svg").is_file()
+    (output / "report" / "mine.csv").write_text("a\n")
+    assert main([str(bundle), "--output", str(output)]) == 0
+    assert not (output / "report" / "over-segment-length.svg").exists()
+    assert (output / "report" / "mine.csv").is_file()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_bundles_of_other_clips_or_corpora_are_not_tested(bundle, tmp_path):
+    other = tmp_path / "other"
+    make_bundle(other)
+    set_config(other)
+    rename_corpus(other, "else")
+    assert main([str(bundle), str(other), "--output", str(tmp_path / "out")]) == 0
+    text = page(tmp_path / "out")
+    assert "Result on toy" in text
+    assert "Result on else" in text
+    names = {path.name for path in (tmp_path / "out" / "report").glob("*.csv")}
+    assert {"0-result.csv", "1-result.csv"} <= names
+    assert not [name for name in names if "paired" in name]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_no_curves_and_no_streams(bundle):
+    for fold in range(len(GROUPS)):
+        path = bundle / f"fold-{fold}"
+        tables = read_tables(path, CLASSES)
+        bare = Tables(tables.clips, tables.segments)
+        write_fold(bundle, fold, bare, subjects=GROUPS[fold], classes=CLASSES)
+    answer_again(bundle, 0)
+    assert main([str(bundle)]) == 0
+    assert "No curve was recorded" in page(bundle)
+    assert not (bundle / "report" / "streams.csv").exists()
+
+
+def test_no_bundle_is_status_2(tmp_path, capsys):
+    assert main([str(tmp_path / "nothing")]) == 2
+    assert "nothing is not a folder" in capsys.readouterr().err
+    write_json(tmp_path / "results.json", {})
+    assert main([str(tmp_path)]) == 2
+    assert "is no result bundle: no folds.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("results.json", "{}", "schema: found None"),
+        ("results.json", "[" * 100_000, "recursion"),
+        ("predictions.csv", "a\n1\n", "the column 'fold' is missing"),
+        ("config.yaml", "- 1\n", "holds no settings"),
+        ("config.yaml", "a: &a\n  b: *a\n", "recursion"),
+        ("config.yaml", "!!python/object/apply:os._exit [3]", "could not determine a constructor"),
+    ],
+)
+@pytest.mark.usefixtures("undrawn")
+def test_a_bundle_that_cannot_be_read_is_status_2(bundle, name, text, said, capsys):
+    (bundle / name).write_text(text)
+    assert main([str(bundle)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (bundle / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "row"),
+    [
+        ({}, "spatial-temporal, trained, after fc7"),
+        ({"stages.schema": "non_trained"}, "non-trained schema"),
+        ({"model.streams": "temporal"}, "temporal stream alone"),
+        ({"model.insert_after": "fc6"}, "EmotionalVlan after fc6"),
+        ({"model.insert_after": "fc7_only"}, None),
+        ({"model.pool": "stream"}, None),
+    ],
+)
+def test_a_config_is_of_a_row_of_the_papers_tables(config, row):
+    assert paper_row(config) == row
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_published_figures_stand_beside_a_result(bundle, tmp_path):
+    rename_corpus(bundle, "enterface05")
+    assert main([str(bundle)]) == 0
+    rows = {row[0]: row for row in grid(bundle, "result")}
+    assert rows["Pan et al. 2019, spatial-temporal, trained, after fc7"][1] == "43.72"
+    assert rows["MAE-DFER"][1:4] == ["61.64", "", "61.67"]
+    assert rows["MAE-DFER"][6].endswith("of 6 classes, not of 3")
+    assert published("savee", {"non-trained schema"}, 7) == []

@@ -1,0 +1,25 @@
+import pytest
+
+from vfer.runtime.ranks import device, first, gather, launch, rank, world
+
+ONE = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
+
+
+def test_one_process_is_the_first_and_does_all_the_work():
+    launch(ONE)
+    assert (rank(), world()) == (0, 1)
+    assert first(lambda: 7) == 7
+    assert gather("mine") == ["mine"]
+    assert device(ONE).type == "cpu"
+
+
+def test_processes_that_the_options_do_not_ask_for_are_refused(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match=r"started 4 processes.* is 1: set --trainer.devices"):
+        launch(ONE)
+
+
+def test_devices_that_are_not_there_are_refused():
+    with pytest.raises(ValueError, match="do not fit this machine"):
+        launch(ONE | {"accelerator": "cuda", "devices": 64})

@@ -1,0 +1,1 @@
+"""The config tree, its parser, and which keys change a number."""

@@ -1,0 +1,169 @@
+"""From a command line and its config files to a `Config`."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, get_loader, set_dumper, set_loader
+from pytorch_lightning import Trainer
+
+from vfer.config.tree import Config, DataConfig, LoggerConfig, ProtocolConfig, StagesConfig
+from vfer.networks.settings import ModelConfig
+from vfer.runtime.console import UsageError
+
+# What a stage decides itself, or what would end or thin out a run behind its back.
+_NOT_TRAINER_OPTIONS = {
+    "logger", "callbacks", "fast_dev_run", "max_epochs", "min_epochs", "max_steps", "min_steps",
+    "max_time", "limit_train_batches", "limit_val_batches", "limit_test_batches",
+    "limit_predict_batches", "overfit_batches", "val_check_interval", "check_val_every_n_epoch",
+    "num_sanity_val_steps", "enable_checkpointing", "enable_model_summary", "gradient_clip_val",
+    "gradient_clip_algorithm", "inference_mode", "use_distributed_sampler", "barebones", "plugins",
+    "reload_dataloaders_every_n_epochs", "default_root_dir", "enable_autolog_hparams",
+    "model_registry", "accumulate_grad_batches", "profiler",
+    "sync_batchnorm",
+}  # fmt: skip
+
+# Other precisions keep weights or gradients that the stages' checkpoints and scores are not made
+# for; other strategies split the networks.
+_TRAINER_VALUES: dict[str, tuple[Any, ...]] = {
+    "precision": (None, 32, "32", "32-true", "bf16-mixed"),
+    "strategy": ("auto", "ddp"),
+}
+
+
+def _rename(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Other names for keys of a nested config."""
+    if isinstance(value, list):
+        return [_rename(item, old, new) for item in value]
+    if isinstance(value, dict):
+        return {(new if k == old else k): _rename(v, old, new) for k, v in value.items()}
+    return value
+
+
+# In files and on the command line a key may be named ``from``, in Python no attribute may.
+_DIALECT = "vfer"
+_load = get_loader("yaml")
+set_loader(_DIALECT, lambda text: _rename(_load(text), "from", "from_"), (yaml.YAMLError,))
+set_dumper(
+    _DIALECT,
+    lambda data: yaml.safe_dump(
+        _rename(data, "from_", "from"), sort_keys=False, allow_unicode=True
+    ),
+)
+_CHECKS = {
+    "check": "only compare the corpus with what is known of it; status 1 if a count differs, or a "
+    "clip is missing or unreadable",
+    "json": "with --check: print JSON for scripts",
+    "deep": "with --check: decode every clip",
+}
+
+
+def build_parser(prog: str) -> ArgumentParser:
+    """The parser of the config tree, ``--fold`` and ``--output``."""
+    parser = ArgumentParser(
+        prog=f"python -m {prog}",
+        description="Every key of the config can be given on the command line, as in "
+        "--data.segment_length 12; later ones win.",
+        exit_on_error=False,
+        parser_mode=_DIALECT,
+    )
+    parser.add_argument(
+        "--config", action="config", help="a config file, such as configs/demo.yaml"
+    )
+    parser.add_argument("--data", type=DataConfig, help="the corpus and what is made of it")
+    parser.add_argument("--model", type=ModelConfig, default=ModelConfig(), help="the networks")
+    parser.add_argument("--stages", type=StagesConfig, default=StagesConfig(), help="training")
+    parser.add_argument("--protocol", type=ProtocolConfig, default=ProtocolConfig(), help="scoring")
+    parser.add_argument("--logger", type=LoggerConfig, default=LoggerConfig(), help="curves")
+    parser.add_class_arguments(Trainer, "trainer", skip=_NOT_TRAINER_OPTIONS, instantiate=False)
+    parser.set_defaults(
+        {"trainer.devices": 1}
+    )  # several change dropout, so that they are asked for
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=None,
+        help="the bundle's folder; default runs/<config name>",
+    )
+    if prog == "vfer.fit":
+        parser.add_argument(
+            "--seeds",
+            type=int,
+            default=1,
+            metavar="N",
+            help="repeat the run with N seeds from protocol.seed on, each a bundle in "
+            "DIR/seed-<s>/, their summary in DIR/results.json",
+        )
+    parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
+    if prog == "vfer.prepare":
+        for name, said in _CHECKS.items():
+            parser.add_argument(f"--{name}", action="store_true", help=said)
+        parser.add_argument(
+            "--sheets", type=Path, metavar="DIR", help="write a picture of each subject's crops"
+        )
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
+    """Parse a command line.
+
+    Raises:
+        UsageError: Naming what is wrong.
+    """
+    parser = build_parser(prog)
+    given = sys.argv[1:] if argv is None else list(argv)
+    try:
+        found = parser.parse_args(
+            [re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given]
+        )
+        made = parser.instantiate(found)
+    except argparse.ArgumentError as error:
+        said = " ".join(str(error).split())
+        if said.endswith("required: data.corpus"):
+            said = "no corpus is named: give --config FILE, such as configs/demo.yaml"
+        raise UsageError(said) from error
+    for name, legal in _TRAINER_VALUES.items():
+        if made.trainer[name] not in legal:
+            raise UsageError(
+                f"trainer.{name} is {made.trainer[name]}; it must be one of "
+                f"{', '.join(str(v) for v in legal if isinstance(v, str))}"
+            )
+    fold = None if made.fold == "all" else made.fold
+    if fold is not None and not fold.isdecimal():
+        raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
+    seeds = getattr(made, "seeds", 1)
+    if seeds < 1:
+        raise UsageError(f"--seeds is {seeds}; it must be at least 1")
+    options = frozenset(name for name in _CHECKS if getattr(made, name, False))
+    if options and "check" not in options:
+        raise UsageError(f"--{min(options)} needs --check")
+    files = [str(path) for path in made.config or []]
+    name = Path(files[-1]).stem if files else made.data.corpus
+    if "WANDB_SWEEP_ID" in os.environ:  # one of its agents' points, by W&B's name for the run
+        name += f"-{os.environ.get('WANDB_RUN_ID')}"
+    output = made.output or Path("runs", name)
+    dumped = yaml.safe_load(parser.dump(found, skip_unset=False, skip_validation=True))
+    tree = {key: dumped[key] for key in _TREE}
+    return Config(
+        data=made.data,
+        model=made.model,
+        stages=made.stages,
+        protocol=made.protocol,
+        logger=made.logger,
+        trainer=dict(vars(made.trainer)),
+        output=output,
+        fold=None if fold is None else int(fold),
+        tree=tree,
+        seeds=seeds,
+        options=options,
+        sheets=getattr(made, "sheets", None),
+    )
+
+
+_TREE = ("data", "model", "stages", "protocol", "logger", "trainer")

@@ -1,0 +1,324 @@
+"""The config tree of the commands; each part documents its keys, units and legal values."""
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from vfer.corpora.facs.settings import FacsConfig
+from vfer.corpora.ravdess import Channel
+from vfer.faces.settings import FaceConfig
+from vfer.flow.settings import FlowConfig
+from vfer.networks.settings import ModelConfig
+from vfer.segments.indices import WindowConfig, check_length
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The corpus and what is made of it.
+
+    Attributes:
+        corpus: ``enterface05``, ``baum1s``, ``ravdess``, ``cremad``, ``savee``, ``rml``,
+            ``manifest`` for any collection, or ``facs``, the built-in corpus, which is rendered
+            when missing.
+        root: Folder of the corpus's copy; of ``manifest`` the CSV file. Of ``facs`` null: a
+            folder in the cache.
+        cache: Folder of rendered corpora and crop stores, used again by later runs.
+        segment_length: Frames of a segment, L, 2…20; the paper's best is 16.
+        windows: Which segments a clip gives.
+        faces: How faces are found and aligned.
+        flow: Optical flow.
+        facs: What the built-in corpus is like.
+        workers: Processes that render and prepare clips; null takes one a core.
+        decode_timeout: Seconds after which a decoder that gives no further frame is given up.
+        loaders: Processes that load batches beside the training; 0 loads in the training process.
+        classes: The classes to tell apart; clips of others are excluded. Null takes the corpus's
+            own: the six basic ones of ``baum1s``, all of any other.
+        channel: Of ``ravdess``: ``speech`` or ``song``.
+    """
+
+    corpus: Literal[
+        "enterface05", "baum1s", "ravdess", "cremad", "savee", "rml", "manifest", "facs"
+    ]
+    root: Path | None = None
+    cache: Path = Path("cache")
+    segment_length: int = 16
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    faces: FaceConfig = field(default_factory=FaceConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    facs: FacsConfig = field(default_factory=FacsConfig)
+    workers: int | None = None
+    decode_timeout: float = 60.0
+    loaders: int = 0
+    classes: list[str] | None = None
+    channel: Channel = "speech"
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        check_length(self.segment_length)
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"data.workers is {self.workers}; it must be at least 1, or null")
+        if not self.decode_timeout > 0:
+            raise ValueError(f"data.decode_timeout is {self.decode_timeout}; it must be above 0 s")
+        if self.loaders < 0:
+            raise ValueError(f"data.loaders is {self.loaders}; it must be at least 0")
+        if self.classes is not None and not 2 <= len(set(self.classes)) == len(self.classes):
+            raise ValueError(
+                f"data.classes is {self.classes}; give at least two, each once, or null"
+            )
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The optimiser of a stage.
+
+    Attributes:
+        name: ``sgd`` or ``adamw``.
+        lr: Learning rate, above 0; the paper's is 0.001.
+        vlan_lr: In ``vlan``, that of EmotionalVlan's aₖ, above 0; null takes ``lr``.
+        momentum: Of SGD, 0…1.
+        weight_decay: At least 0.
+        schedule: ``constant``, or ``cosine`` to 0 over the stage's iterations.
+        clip_norm: Gradients longer than this are shortened to it; null leaves them.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.001
+    vlan_lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        if not self.lr > 0:
+            raise ValueError(f"optimizer.lr is {self.lr}; it must be above 0")
+        if self.vlan_lr is not None and not self.vlan_lr > 0:
+            raise ValueError(
+                f"optimizer.vlan_lr is {self.vlan_lr}; it must be above 0, or null (to keep aₖ as "
+                "they start, stages.vlan.frozen: [vlan])"
+            )
+        if not 0 <= self.momentum < 1 or self.weight_decay < 0:
+            raise ValueError(
+                f"optimizer.momentum is {self.momentum} (0 ≤ m < 1), "
+                f"optimizer.weight_decay is {self.weight_decay} (at least 0)"
+            )
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Random changes of training segments, the same for all frames of one.
+
+    Cached flow follows a flip and a whole-pixel shift. It does not follow the others: with one of
+    them the flow of training batches is computed from the changed crops, which costs time.
+
+    Attributes:
+        flip: Mirror half of the segments.
+        shift: Largest shift in each direction, whole crop pixels, 0…50; 0 for none.
+        rotation: Largest rotation either way about the crop's centre, degrees, 0…180.
+        scale: Largest enlargement and reduction about the centre, a share of the size, 0 ≤ s < 1.
+        light: Largest brightening and darkening, a share of the grey value, 0 ≤ l < 1.
+    """
+
+    flip: bool = True
+    shift: int = 6
+    rotation: float = 0.0
+    scale: float = 0.0
+    light: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        if not 0 <= self.shift <= 50:
+            raise ValueError(f"augmentation.shift is {self.shift}; it must be in 0…50 pixels")
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"augmentation.rotation is {self.rotation}; it must be in 0…180 °")
+        for name in ("scale", "light"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"augmentation.{name} is {getattr(self, name)}; it must be at least 0 and "
+                    "below 1"
+                )
+
+    @property
+    def changes_flow(self) -> bool:
+        """Whether cached flow does not follow the changes."""
+        return self.rotation > 0 or self.scale > 0 or self.light > 0
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One training stage.
+
+    Attributes:
+        iterations: Optimiser steps. At 0 the stage is not trained: its network is left as it
+            starts, from the stages before it, from ``from``, or from ``model.weights``.
+        from: Start from the same stage and fold of the bundle in this folder, rather than from
+            the stages before it (written ``from_`` in Python).
+        frozen: Parts that keep their values: ``streams``, the AlexNets, and in ``vlan`` also
+            ``vlan``, EmotionalVlan's aₖ. The classifier is always trained.
+        batch_size: Images a step in ``spatial`` and ``temporal``, segments in ``vlan``.
+        micro_batch: Samples that go through the network at a time, to save memory; the gradient is
+            that of the whole batch. Null: all of a process's share.
+        optimizer: Its optimiser.
+        augmentation: Its augmentation.
+        measure_every: Steps between points of the curves, where the test group is measured too
+            (recorded only: nothing is selected by it); 0 measures at the end only.
+    """
+
+    iterations: int = 5000
+    from_: Path | None = None
+    frozen: list[Literal["streams", "vlan"]] = field(default_factory=list)
+    batch_size: int = 40
+    micro_batch: int | None = None
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    measure_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        for name, least in (("iterations", 0), ("batch_size", 1), ("measure_every", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"micro_batch is {self.micro_batch}; it must be at least 1, or null")
+
+
+@dataclass(frozen=True)
+class StagesConfig:
+    """The three stages of training (section 3.2).
+
+    Attributes:
+        spatial: Stage 1, the spatial AlexNet on single frames.
+        temporal: Stage 2, the temporal AlexNet on single flow images.
+        vlan: Stage 3, both streams with EmotionalVlan on segments, end to end.
+        schema: ``trained``, or ``non_trained``: instead of stage 3, logistic regression on what
+            EmotionalVlan with aₖ = 0 makes of the streams of stages 1 and 2 (Table 1). Nothing of
+            ``vlan`` is used then.
+        compile: Compile the networks (``torch.compile``) while they are trained.
+        checkpoint_every: Steps between checkpoints, from which a killed run goes on.
+        cache: Folder in which runs share finished stages: one whose inputs are all the same is
+            copied from there rather than trained. Null: each run trains its own.
+    """
+
+    spatial: StageConfig = field(default_factory=StageConfig)
+    temporal: StageConfig = field(default_factory=StageConfig)
+    vlan: StageConfig = field(default_factory=StageConfig)
+    schema: Literal["trained", "non_trained"] = "trained"
+    compile: bool = False
+    checkpoint_every: int = 500
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        for name in ("spatial", "temporal"):
+            if "vlan" in getattr(self, name).frozen:
+                raise ValueError(f"stages.{name}.frozen names vlan, which only stages.vlan has")
+            if getattr(self, name).optimizer.vlan_lr is not None:
+                raise ValueError(f"stages.{name}.optimizer.vlan_lr is for stages.vlan only")
+        if self.schema == "non_trained" and (self.vlan.from_ is not None or self.vlan.frozen):
+            raise ValueError("stages.schema non_trained leaves stages.vlan no from and no frozen")
+        if self.checkpoint_every < 1:
+            raise ValueError(
+                f"stages.checkpoint_every is {self.checkpoint_every}; it must be at least 1"
+            )
+
+
+@dataclass(frozen=True)
+class FoldsConfig:
+    """The subject groups of LOSGO.
+
+    Attributes:
+        groups: How many; the paper has five. A number, or ``subjects`` for leave-one-subject-out.
+        seed: Which of the equally balanced splits.
+        subjects: Instead, the subjects of each group, such as published ones.
+    """
+
+    groups: int | Literal["subjects"] = 5
+    seed: int = 0
+    subjects: list[list[str]] | None = None
+
+
+@dataclass(frozen=True)
+class ProtocolConfig:
+    """How the model is judged.
+
+    Attributes:
+        folds: The subject groups; or ``official``, those that a manifest's column ``fold`` gives.
+        selection: ``last``: the network after the last iteration is the result. ``validation``:
+            the next group is held out of the training of every stage, and the measured iteration
+            with the best clip accuracy on it is the result; of equals, the earliest.
+        retrain: After ``validation``, train again on all training groups, each stage for as many
+            iterations as were chosen.
+        seed: Of everything random in training.
+    """
+
+    folds: FoldsConfig | Literal["official"] = field(default_factory=FoldsConfig)
+    selection: Literal["last", "validation"] = "last"
+    retrain: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse to train again what was never chosen."""
+        if self.retrain and self.selection != "validation":
+            raise ValueError(
+                f"protocol.retrain goes with protocol.selection validation, not {self.selection}"
+            )
+
+
+@dataclass(frozen=True)
+class LoggerConfig:
+    """Where curves go, beside CSV files in the bundle.
+
+    Attributes:
+        wandb: ``auto`` is online with a login and offline without one; or ``online``, ``offline``,
+            ``disabled``.
+        project: The W&B project.
+        tensorboard: Also for TensorBoard, in ``tensorboard/`` of the bundle; needs the extra
+            ``tensorboard``.
+    """
+
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    project: str = "vfer"
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse TensorBoard where it is not installed."""
+        if self.tensorboard and find_spec("tensorboard") is None:
+            raise ValueError(
+                "logger.tensorboard is true, which needs TensorBoard: pip install "
+                "'vfer[tensorboard]', or set it to false"
+            )
+
+
+@dataclass(frozen=True)
+class Config:
+    """A parsed command line.
+
+    Attributes:
+        data: The corpus and what is made of it.
+        model: The networks.
+        stages: The three stages of training.
+        protocol: How the model is judged.
+        logger: Where curves go.
+        trainer: Lightning's own options.
+        output: The bundle's folder.
+        fold: The one fold to run, or None for all.
+        seeds: How many runs to make, each of the next seed; 1 is the run itself.
+        tree: The whole config as plain values, for ``config.yaml`` and for comparing.
+        options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
+        sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    stages: StagesConfig
+    protocol: ProtocolConfig
+    logger: LoggerConfig
+    trainer: dict[str, Any]
+    output: Path
+    fold: int | None
+    tree: dict[str, Any]
+    seeds: int = 1
+    options: frozenset[str] = frozenset()
+    sheets: Path | None = None

@@ -1,0 +1,1 @@
+"""The built-in corpus: talking heads drawn from facial action units."""

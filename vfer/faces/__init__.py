@@ -1,0 +1,1 @@
+"""From frames to aligned face crops (section 3.2)."""

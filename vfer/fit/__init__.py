@@ -1,0 +1,1 @@
+"""``vfer.fit``: training and testing by LOSGO."""

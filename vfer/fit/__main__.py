@@ -1,0 +1,7 @@
+"""``python -m vfer.fit``."""
+
+import sys
+
+from vfer.fit.main import main
+
+sys.exit(main())

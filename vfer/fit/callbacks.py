@@ -1,0 +1,209 @@
+"""What happens beside the steps of a stage: measuring, curves, checkpoints, the progress bar."""
+
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from rich.console import Console
+from torch import Tensor
+
+from vfer.fit.datamodule import Transform
+from vfer.fit.datasets import ClipDataset, Frames
+from vfer.fit.evaluation import Probabilities, evaluate, measure
+from vfer.fit.module import StageModule
+from vfer.fit.run import Fold, Run
+from vfer.results.tables import CurvePoint
+from vfer.runtime.console import bar
+
+
+class CurveRecorder(Callback):
+    """Records accuracy and loss over iterations, and keeps the best weights on validation clips.
+
+    The points go to the bundle. Those of the test group are read by nothing else: none is logged
+    where a callback could monitor it.
+
+    Attributes:
+        points: The points so far.
+        best: The iteration with the best validation accuracy, the first of equals; None without.
+        best_weights: The network's at that iteration, on the CPU.
+    """
+
+    def __init__(self, run: Run, fold: Fold, stage: str, transform: Transform) -> None:
+        self.fold, self.stage, self.transform = fold, stage, transform
+        self.every = getattr(run.config.stages, stage).measure_every
+        self.frames = Frames(run.store, run.config.data)
+        sides = {"validation": fold.validation, "test": fold.test}
+        self.sides = {
+            split: ClipDataset(side, self.frames, run.corpus.classes)
+            for split, side in sides.items()
+            if side is not None
+        }
+        self.points: list[CurvePoint] = []
+        self.best: int | None = None
+        self.best_weights: dict[str, Tensor] = {}
+        self._best_accuracy = -1.0
+        self._recent: list[Tensor] = []
+
+    def on_train_batch_end(  # type: ignore[override]
+        self,
+        trainer: pl.Trainer,
+        pl_module: StageModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        """Gather the step's figures; every so many steps, make a point of them."""
+        if not _ends_step(trainer, batch_idx):
+            return
+        figures = trainer.callback_metrics
+        self._recent.append(torch.stack([figures["accuracy"], figures["loss"]]).detach())
+        step = trainer.global_step
+        last = step == trainer.max_steps  # measured by ``train_stage``, which needs the figures
+        if self.every and step % self.every == 0 and not last:
+            self.record(pl_module, step)
+
+    def record(self, module: StageModule, iteration: int) -> Probabilities:
+        """Add a point for each split; training figures are means since the last point.
+
+        Returns:
+            What the network says of the test group.
+        """
+        if self._recent:
+            accuracy, loss = self._recent_figures().mean(dim=0).tolist()
+            self._recent.clear()
+            self._add(iteration, "train", accuracy, loss)
+        found: Probabilities = []
+        for split, data in self.sides.items():  # the test group comes last
+            found = evaluate(module, data, self.transform)
+            labels = [data.classes.index(clip.emotion) for clip in data.part.clips]
+            accuracy, loss = measure(found, labels, data.part.unusable)
+            self._add(iteration, split, accuracy, loss)
+            if split == "validation" and accuracy > self._best_accuracy:
+                self.best, self._best_accuracy = iteration, accuracy
+                weights = module.network.state_dict()
+                self.best_weights = {n: w.detach().cpu().clone() for n, w in weights.items()}
+        return found
+
+    def _recent_figures(self) -> Tensor:
+        return torch.stack([figures.cpu() for figures in self._recent])
+
+    def _add(self, iteration: int, split: str, accuracy: float, loss: float) -> None:
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"fold {self.fold.number}, stage {self.stage}: the {split} loss is {loss} at "
+                f"iteration {iteration}; the training diverged, a smaller learning rate helps"
+            )
+        point = CurvePoint(self.fold.number, self.stage, iteration, split, accuracy, loss)
+        self.points.append(point)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the points and the best so far, the figures since the last."""
+        return {
+            "points": [asdict(point) for point in self.points],
+            "recent": self._recent_figures() if self._recent else torch.empty(0, 2),
+            "best": self.best,
+            "best_accuracy": self._best_accuracy,
+            "best_weights": self.best_weights,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.points = [CurvePoint(**point) for point in state_dict["points"]]
+        self._recent = list(state_dict["recent"])
+        self.best, self._best_accuracy = state_dict["best"], state_dict["best_accuracy"]
+        self.best_weights = state_dict["best_weights"]
+
+
+def _ends_step(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a batch is the last part of its step."""
+    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
+class Checkpoints(Callback):
+    """Keeps the state of training in one file, from which a killed run goes on.
+
+    It is written every so many steps, and when the process is asked to end (Ctrl-C, SIGTERM): the
+    step under way is finished first; a second Ctrl-C stops at once. Everything random in a step
+    follows from its number, so that no random state need be kept.
+
+    Args:
+        path: The file; always whole, as it is written beside and then renamed.
+        every: Steps between checkpoints.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self.stop = False
+        self._before: Any = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over Ctrl-C, where there is one process and signals can be caught."""
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.stop:
+            raise KeyboardInterrupt
+        self.stop = True
+        print("finishing the step; Ctrl-C again stops at once", file=sys.stderr)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Stop where it was asked for, now that the step before is in the log."""
+        if self.stop and batch_idx % trainer.accumulate_grad_batches == 0:
+            raise KeyboardInterrupt
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object,
+        batch_idx: int,
+    ) -> None:  # fmt: skip
+        """Write the checkpoint if it is time."""
+        if not _ends_step(trainer, batch_idx):
+            return
+        step = trainer.global_step
+        asked = trainer.world_size == 1 and (self.stop or trainer.received_sigterm)
+        due = asked or step % self.every == 0
+        if due and step < trainer.max_steps:  # after the last step the whole stage is written
+            for logger in trainer.loggers:
+                logger.save()
+            beside = self.path.with_suffix(".tmp")
+            trainer.save_checkpoint(beside, weights_only=False)
+            if trainer.is_global_zero:
+                beside.replace(self.path)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give Ctrl-C back."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+
+class StepBar(Callback):
+    """A progress bar over a stage's steps; Lightning's count epochs, which a stage has not."""
+
+    def __init__(self, console: Console, description: str) -> None:
+        self.bar, self.description = bar(console), description
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the bar."""
+        self.bar.start()
+        self.task = self.bar.add_task(self.description, total=trainer.max_steps)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
+        """Advance it, with the batch's figures."""
+        figures = (f"{name} {float(v):.2f}" for name, v in trainer.callback_metrics.items())
+        text = " ".join((self.description, *figures))
+        self.bar.update(self.task, completed=trainer.global_step, description=text)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave the bar as it is, also after an error."""
+        self.bar.stop()

@@ -1,0 +1,257 @@
+"""Batches by step, and clips for evaluation: where frames come from and in which order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from vfer.config.tree import DataConfig, StageConfig
+from vfer.corpora import Clip, Corpus
+from vfer.prepare.store import CropStore, flow_key
+from vfer.results.tables import STREAMS
+from vfer.segments.batch import SegmentBatch
+from vfer.segments.indices import segment_frames, windows
+
+STAGES = (*STREAMS, "vlan")
+"""The stages of training, in their order."""
+
+
+def random_stream(seed: int, fold: int, stage: str, *what: int) -> np.random.Generator:
+    """The random numbers of one purpose in one stage of one fold.
+
+    Everything random in a training step n is drawn from a stream of (seed, fold, stage, n), so
+    that a step does not depend on those before it having been run in this process.
+    """
+    return np.random.default_rng([seed, fold, STAGES.index(stage), *what])
+
+
+@dataclass(frozen=True)
+class Part:
+    """One side of a fold: clips that are usable, and their segments.
+
+    Attributes:
+        clips: The clips.
+        index: Each clip's index in the corpus.
+        starts: The start frames of each clip's segments.
+        unusable: Clips of these subjects that take part but are not usable; each is a miss.
+    """
+
+    clips: tuple[Clip, ...]
+    index: tuple[int, ...]
+    starts: tuple[NDArray[np.int64], ...]
+    unusable: int = 0
+
+
+def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: DataConfig) -> Part:
+    """The usable clips of some subjects, and their segments by the config's window rule."""
+    numbers = {clip.name: i for i, clip in enumerate(corpus.clips)}
+    clips = tuple(clip for clip in store.usable(corpus) if clip.subject in subjects)
+    rule = {"per_clip": config.windows.per_clip, "stride": config.windows.stride}
+    starts = tuple(
+        windows(store.entry(clip.name).frames, config.segment_length, **rule) for clip in clips
+    )
+    all_clips = sum(c.excluded is None and c.subject in subjects for c in corpus.clips)
+    index = tuple(numbers[clip.name] for clip in clips)
+    return Part(clips, index, starts, all_clips - len(clips))
+
+
+class Frames:
+    """Reads frames and cached flow of clips: the one place that knows where they live.
+
+    Args:
+        store: Their store.
+        config: The data config.
+        cached_flow: Whether cached flow is any good: not where augmentation changes it.
+    """
+
+    def __init__(self, store: CropStore, config: DataConfig, cached_flow: bool = True) -> None:
+        self.store = store
+        self.length = config.segment_length
+        self.key = flow_key(config.flow) if config.flow.cache and cached_flow else None
+
+    def segment(self, clip: str, start: int) -> NDArray[np.int64]:
+        """Frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
+        return segment_frames(self.store.entry(clip).frames, self.length, start)
+
+    def read(
+        self, clip: str, frames: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
+        """Crops and flow of runs of neighbouring frames.
+
+        Args:
+            clip: The clip's name.
+            frames: ``(…, n)`` frame indices; each run steps by one, or repeats a frame.
+
+        Returns:
+            Crops ``(…, n, 150, 110, 3)``, and the flow between neighbours ``(…, n−1, 2, 150,
+            110)``, 0 where a frame is repeated; None if flow is not cached.
+        """
+        crops = self.store.crops(clip)[frames]
+        if self.key is None:
+            return crops, None
+        first, second = frames[..., :-1], frames[..., 1:]
+        flow = np.zeros((*first.shape, 2, *crops.shape[-3:-1]), np.float16)
+        moves = first != second
+        if moves.any():
+            flow[moves] = self.store.flow(clip, self.key)[first[moves]]
+        return crops, flow
+
+
+def shares(size: int, processes: int, micro_batch: int | None) -> list[list[NDArray[np.int64]]]:
+    """Which samples of a step go through the network together.
+
+    Each process takes a contiguous part of the batch, in equally many parts of its own. Parts
+    differ by at most one sample. Where processes have unequally many samples and ``micro_batch``
+    is 1, one part may have two.
+
+    Args:
+        size: The batch size.
+        processes: How many share it.
+        micro_batch: The largest part; None for no limit.
+
+    Returns:
+        Of each process the places in the batch of each of its parts.
+
+    Raises:
+        ValueError: If there are fewer samples than processes.
+    """
+    if size < processes:
+        raise ValueError(f"batch_size is {size}; it must be at least the {processes} processes")
+    mine = np.array_split(np.arange(size), processes)
+    count = -(-len(mine[0]) // (micro_batch or size))
+    return [np.array_split(places, min(count, len(mine[-1]))) for places in mine]
+
+
+class StepDataset(Dataset[SegmentBatch]):
+    """Item n is the batch of training step n, a pure function of (seed, fold, stage, n).
+
+    Where a step has several parts in this process, items are these parts, one step's after the
+    other's.
+
+    Samples are dealt from one random order of all samples after the other. In ``vlan`` a sample
+    is a segment; in ``spatial`` and ``temporal`` a frame of a segment with the next one, which
+    together make one image of either stream.
+    """
+
+    def __init__(
+        self, part: Part, frames: Frames, classes: Sequence[str], config: StageConfig, stage: str,
+        seed: int, fold: int, rank: int = 0, world: int = 1,
+    ) -> None:  # fmt: skip
+        self.shares = shares(config.batch_size, world, config.micro_batch)[rank]
+        self.world = world
+        self.part, self.frames, self.config = part, frames, config
+        self.stage, self.seed, self.fold = stage, seed, fold
+        self.labels = [classes.index(clip.emotion) for clip in part.clips]
+        self.segments = [(i, s) for i, starts in enumerate(part.starts) for s in starts.tolist()]
+        self.images = 1 if stage == "vlan" else frames.length - 1
+        self._last: tuple[int, NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return self.config.iterations * len(self.shares)
+
+    def samples(self, step: int) -> NDArray[np.int64]:
+        """The samples of a step, ``(batch_size,)``: segment × images + image."""
+        size, count = self.config.batch_size, len(self.segments) * self.images
+        places = np.arange(step * size, (step + 1) * size)
+        return np.concatenate(
+            [
+                self._order(epoch, count)[places[places // count == epoch] % count]
+                for epoch in np.unique(places // count).tolist()
+            ]
+        )
+
+    def _order(self, epoch: int, count: int) -> NDArray[np.int64]:
+        """The random order of all samples in one epoch; the last one is kept, as it is long."""
+        if self._last is None or self._last[0] != epoch:
+            rng = random_stream(self.seed, self.fold, self.stage, 0, epoch)
+            self._last = (epoch, rng.permutation(count))
+        return self._last[1]
+
+    def __getitem__(self, item: int) -> SegmentBatch:
+        step, number = divmod(item, len(self.shares))
+        places = self.shares[number]
+        crops, flows, clips, starts = [], [], [], []
+        for sample in self.samples(step)[places].tolist():
+            clip, start = self.segments[sample // self.images]
+            name = self.part.clips[clip].name
+            indices = self.frames.segment(name, start)
+            if self.images > 1:
+                image = sample % self.images
+                indices = indices[image : image + 2]
+            crop, flow = self.frames.read(name, indices)
+            crops.append(torch.from_numpy(crop))
+            flows.append(None if flow is None else torch.from_numpy(flow))
+            clips.append(clip)
+            starts.append(start)
+        return SegmentBatch(
+            torch.stack(crops),
+            torch.stack([f for f in flows if f is not None]) if flows[0] is not None else None,
+            torch.tensor([self.labels[clip] for clip in clips]),
+            torch.tensor([self.part.index[clip] for clip in clips]),
+            torch.tensor(starts),
+            *self._augment(step, places),
+            len(places) * len(self.shares) * self.world / self.config.batch_size,
+        )
+
+    def _augment(self, step: int, places: NDArray[np.int64]) -> tuple[Tensor | None, Tensor | None]:
+        """``augment`` and ``warp`` of some samples of a step; all of it are drawn at once."""
+        count = self.config.batch_size
+        config = self.config.augmentation
+        rng = random_stream(self.seed, self.fold, self.stage, 1, step)
+        flip = rng.integers(0, 2, count) * config.flip
+        shift = rng.integers(-config.shift, config.shift + 1, (count, 2))
+        reach = np.array([config.rotation, config.scale, config.light])
+        warp = np.array([0, 1, 1]) + reach * rng.uniform(-1, 1, (count, 3))
+        return (
+            torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64)[places])
+            if config.flip or config.shift
+            else None,
+            torch.from_numpy(warp.astype(np.float32)[places]) if config.changes_flow else None,
+        )
+
+
+class ClipBatch(NamedTuple):
+    """One clip for evaluation: each pair of neighbouring frames once, and who uses it.
+
+    Attributes:
+        pairs: The pairs as segments of two frames, ``B`` = pairs.
+        segments: ``(S, L−1)`` int64, the pairs that make up each segment.
+        clip: Index of the clip in its part.
+    """
+
+    pairs: SegmentBatch
+    segments: Tensor
+    clip: int
+
+
+class ClipDataset(Dataset[ClipBatch]):
+    """Item i is clip i of a part, all its segments. Segments overlap; no pair is read twice."""
+
+    def __init__(self, part: Part, frames: Frames, classes: Sequence[str]) -> None:
+        self.part, self.frames, self.classes = part, frames, classes
+
+    def __len__(self) -> int:
+        return len(self.part.clips)
+
+    def __getitem__(self, i: int) -> ClipBatch:
+        clip = self.part.clips[i]
+        indices = np.stack(
+            [self.frames.segment(clip.name, s) for s in self.part.starts[i].tolist()]
+        )
+        runs = np.stack([indices[:, :-1], indices[:, 1:]], axis=-1)  # (S, L−1, 2)
+        pairs, segments = np.unique(runs.reshape(-1, 2), axis=0, return_inverse=True)
+        crops, flow = self.frames.read(clip.name, pairs)
+        label = torch.full((len(pairs),), self.classes.index(clip.emotion))
+        batch = SegmentBatch(
+            torch.from_numpy(crops),
+            None if flow is None else torch.from_numpy(flow),
+            label,
+            torch.full_like(label, self.part.index[i]),
+            torch.from_numpy(pairs[:, 0].copy()),
+        )
+        return ClipBatch(batch, torch.from_numpy(segments.reshape(runs.shape[:2])), i)

@@ -1,0 +1,88 @@
+"""What a run was made with: versions, device, commit, corpus."""
+
+import platform
+import secrets
+import subprocess
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from vfer.fit.run import Run
+from vfer.results import bundle
+from vfer.runtime.console import UsageError
+from vfer.runtime.files import read_json, write_json
+
+_PACKAGES = (
+    "vfer", "torch", "torchvision", "pytorch-lightning", "kornia", "numpy",
+    "scikit-learn", "facenet-pytorch", "decord", "av", "wandb",
+)  # fmt: skip
+
+
+def _commit() -> str | None:
+    """The git commit of the code, with ``+`` where files differ from it; None outside git."""
+    here = Path(__file__).parents[1]  # all of vfer/
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", str(here)) else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def write_environment(run: Run) -> str:
+    """Write ``environment.json``, and give the name that the bundle's W&B runs share.
+
+    Raises:
+        UsageError: If the output holds a run on another copy of the corpus.
+    """
+    config, path = run.config, run.config.output / "environment.json"
+    fingerprint = run.store.fingerprint(run.corpus)
+    name = config.output.name
+    if name in bundle.seed_folders(config.output.parent):  # which says little by itself
+        name = f"{config.output.parent.name}-{name}"
+    group = f"{name}-{secrets.token_hex(3)}"
+    if path.is_file():
+        before = read_json(path)
+        group = before["group"]
+        if before["corpus"]["fingerprint"] != fingerprint:
+            raise UsageError(
+                f"{config.output} holds a run on other videos, subjects or labels than those of "
+                "data.root; choose another folder with --output DIR, or remove this one"
+            )
+    entries = [run.store.entry(c.name) for c in run.corpus.clips if c.excluded is None]
+    cuda = torch.cuda.is_available()
+    write_json(
+        path,
+        {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "packages": {name: _version(name) for name in _PACKAGES},
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
+            "threads": torch.get_num_threads(),
+            "commit": _commit(),
+            "seed": config.protocol.seed,
+            "decoder": dict(Counter(e.decoder for e in entries if e.decoder)),
+            "group": group,
+            "store": run.store.directory.name,
+            "corpus": {
+                "name": run.corpus.name,
+                "classes": list(run.corpus.classes),
+                "clips": len(run.corpus.clips),
+                "fingerprint": fingerprint,
+            },
+        },
+    )
+    return group

@@ -1,0 +1,64 @@
+"""What a stage's network says of whole clips, without augmentation or dropout."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from lightning_fabric.utilities import move_data_to_device
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vfer.fit.datamodule import Transform
+from vfer.fit.datasets import ClipDataset
+from vfer.fit.module import StageModule
+from vfer.runtime.ranks import gather, rank, world
+
+Probabilities = list[NDArray[np.float64]]
+"""Of each clip of a part ``(S, classes)``: of its segments, or of its images."""
+
+
+CHUNK = 64
+"""Pairs of frames that are evaluated at a time, so that a long clip takes no more memory."""
+
+
+def describe(
+    module: StageModule, data: ClipDataset, transform: Transform, clips: Iterable[int]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the networks say of some clips' images, without augmentation or dropout, in float32.
+
+    Yields:
+        Of each clip ``StageModule.describe`` of all its pairs, and its segments.
+    """
+    was_training = module.training
+    module.eval()
+    for i in clips:
+        batch = move_data_to_device(data[i], module.device)
+        count = len(batch.pairs.frames)
+        parts = [batch.pairs.part(slice(at, at + CHUNK)) for at in range(0, count, CHUNK)]
+        found = [module.describe(transform(part).images) for part in parts]
+        yield torch.cat(found), batch.segments
+    module.train(was_training)
+
+
+def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
+    """Softmax of every segment (image) of every clip, without augmentation or dropout.
+
+    Where there are several processes, they share the clips, and each gets what all have found.
+    """
+    clips = range(rank(), len(data), world())
+    described = describe(module, data, transform, clips)
+    mine = [module.clip_probabilities(*clip).numpy() for clip in described]
+    found: dict[int, NDArray[np.float64]] = {}
+    for number, part in enumerate(gather(mine)):
+        found |= dict(zip(range(number, len(data), world()), part, strict=True))
+    return [found[i] for i in range(len(data))]
+
+
+def measure(
+    probabilities: Probabilities, labels: Sequence[int], misses: int
+) -> tuple[float, float]:
+    """Clip accuracy, misses counted as wrong, and mean cross-entropy of the scored clips."""
+    means = [p.mean(axis=0) for p in probabilities]
+    hits = sum(int(np.argmax(p)) == label for p, label in zip(means, labels, strict=True))
+    likelihood = [max(p[label], 1e-300) for p, label in zip(means, labels, strict=True)]
+    return hits / (len(labels) + misses), float(-np.mean(np.log(likelihood)))

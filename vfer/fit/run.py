@@ -1,0 +1,192 @@
+"""What a run is made of, checked before the work: corpus, store, groups, and a fold's sides."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from torch import Tensor
+
+from vfer.config.keys import differing, flatten
+from vfer.config.tree import Config, StageConfig
+from vfer.corpora import Corpus
+from vfer.fit.datasets import STAGES, Part, part
+from vfer.fit.stage_folder import find_source
+from vfer.folds import Groups, explicit, losgo, official
+from vfer.networks import AlexNetStream, load_weights
+from vfer.prepare.corpus import check_root, open_corpus
+from vfer.prepare.fill import fill, report
+from vfer.prepare.store import CropStore
+from vfer.results import bundle
+from vfer.runtime.console import UsageError
+from vfer.runtime.files import key_of, sha256
+from vfer.runtime.ranks import first, rank, world
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all folds share.
+
+    Attributes:
+        config: The parsed command line.
+        corpus: The corpus.
+        store: Its crops.
+        groups: The subject groups.
+        weights: Pretrained AlexNet weights, or None.
+        weights_key: A key of these weights; empty without.
+    """
+
+    config: Config
+    corpus: Corpus
+    store: CropStore
+    groups: Groups
+    weights: dict[str, Tensor] | None
+    weights_key: str
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: its number and its sides, no two of which share a subject.
+
+    Attributes:
+        number: From 0.
+        train: Clips that are trained on.
+        test: Clips of the fold's group.
+        validation: Clips of the next group, if that is held out to choose an iteration.
+    """
+
+    number: int
+    train: Part
+    test: Part
+    validation: Part | None = None
+
+
+def held_out(groups: Groups, number: int, validation: bool) -> tuple[int, ...]:
+    """The groups that a fold does not train on: its own, and the next one for validation."""
+    return (number, (number + 1) % len(groups)) if validation else (number,)
+
+
+def split(run: Run, number: int, validation: bool = False) -> Fold:
+    """The sides of a fold.
+
+    Args:
+        run: What all folds share.
+        number: The fold.
+        validation: Whether the next group is held out as well.
+
+    Raises:
+        ValueError: If there is no such fold, a side has no usable clip, or a subject is on two.
+    """
+    if not 0 <= number < len(run.groups):
+        raise ValueError(f"fold {number}: there are folds 0 to {len(run.groups) - 1}")
+    held = held_out(run.groups, number, validation)
+    others = frozenset().union(*(g for k, g in enumerate(run.groups) if k not in held))
+    train, *sides = (
+        part(run.corpus, run.store, subjects, run.config.data)
+        for subjects in (others, *(run.groups[k] for k in held))
+    )
+    if not all(side.clips for side in (train, *sides)):
+        raise ValueError(f"fold {number} has no usable clips to train on, to validate or to test")
+    subjects = [{clip.subject for clip in side.clips} for side in (train, *sides)]
+    if len(set().union(*subjects)) < sum(len(names) for names in subjects):
+        raise ValueError(f"fold {number}: a subject is on two sides")
+    return Fold(number, train, *sides)
+
+
+def groups_of(corpus: Corpus, config: Config) -> Groups:
+    """The subject groups that a config asks for.
+
+    Raises:
+        ValueError: If they do not fit the corpus.
+    """
+    folds = config.protocol.folds
+    if folds == "official":
+        return official(corpus.clips)
+    if folds.subjects is not None:
+        return explicit(corpus.clips, folds.subjects)
+    count = folds.groups
+    if count == "subjects":
+        count = len({c.subject for c in corpus.clips if c.excluded is None})
+    return losgo(corpus.clips, count, folds.seed)
+
+
+def check_output(output: Path, config: Config) -> None:
+    """See that an output folder is free for this config, or holds a run of it.
+
+    Raises:
+        UsageError: If another config has been run there; names the keys that differ.
+    """
+    record = output / "config.yaml"
+    if record.is_file():
+        keys = differing(config.tree, yaml.safe_load(record.read_text(encoding="utf-8")))
+        if keys:
+            raise UsageError(
+                f"{output} holds a run with another config; differing keys: {', '.join(keys)}. "
+                "Choose another folder with --output DIR, or remove this one"
+            )
+    elif any(not path.name.startswith(".") for path in output.glob("*")):
+        held = "the runs of several seeds (--seeds N)" if bundle.seed_folders(output) else "no run"
+        raise UsageError(
+            f"{output} is not empty and holds {held}; choose another folder with --output DIR"
+        )
+
+
+def run_key(run: Run) -> str:
+    """A key of what all folds of a bundle must share."""
+    free = differing(run.config.tree, {})  # every key that may change a number
+    tree = flatten(run.config.tree)
+    return key_of([{k: tree[k] for k in free}, run.weights_key, run.store.fingerprint(run.corpus)])
+
+
+def stages_of(config: Config) -> tuple[str, ...]:
+    """The stages that a config trains, in their order: one a stream, and ``vlan``."""
+    return (*config.model.stream_names, STAGES[-1])
+
+
+def _check_validation(config: Config, groups: Groups) -> None:
+    if len(groups) < 3:
+        raise UsageError(
+            f"protocol.selection is validation and there are {len(groups)} subject groups: one "
+            "tests and one validates, so that at least 3 are needed (protocol.folds.groups)"
+        )
+    for name in stages_of(config):
+        stage: StageConfig = getattr(config.stages, name)
+        if stage.iterations and not stage.measure_every:
+            raise UsageError(
+                f"stages.{name}.measure_every is 0 and protocol.selection validation: without "
+                "points of the curve there is nothing to choose from"
+            )
+
+
+def open_run(config: Config, console: Console) -> Run:
+    """Check everything that can be checked before the work, then prepare what is missing."""
+    check_root(config.data)
+    source = config.model.weights
+    weights = None if source is None else load_weights(source, config.model.variant)
+    if weights is not None:  # built once and thrown away: weights that do not fit are refused now
+        model = config.model
+        try:
+            AlexNetStream(
+                variant=model.variant,
+                width=model.width,
+                insert_after=model.insert_after,
+                weights=weights,
+            )
+        except ValueError as error:
+            raise UsageError(f"model.weights is {source}: {error}") from error
+    local = source is not None and Path(source).is_file()
+    weights_key = sha256(Path(str(source))) if local else source or ""
+    corpus = first(lambda: open_corpus(config.data, console))
+    groups = groups_of(corpus, config)
+    if config.fold is not None and not config.fold < len(groups):
+        raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
+    validation = config.protocol.selection == "validation"
+    if validation:
+        _check_validation(config, groups)
+    for number in range(len(groups)) if config.fold is None else [config.fold]:
+        held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
+        for stage in stages_of(config):
+            find_source(getattr(config.stages, stage), stage, number, corpus, held)
+    store = fill(corpus, config.data, console, (rank(), world()))
+    report(corpus, store, config.data, console)
+    return Run(config, corpus, store, groups, weights, weights_key)

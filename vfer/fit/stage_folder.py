@@ -1,0 +1,129 @@
+"""The folder of a finished or interrupted stage: found again, resumed, shared, started from."""
+
+import csv
+import secrets
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import nn
+
+from vfer.config.tree import StageConfig
+from vfer.corpora import Corpus
+from vfer.networks.settings import ModelConfig
+from vfer.results.bundle import fold_directory
+from vfer.runtime.files import atomic_write, read_json
+
+WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
+
+
+def find_source(
+    settings: StageConfig, stage: str, number: int, corpus: Corpus, held: Collection[str]
+) -> Path | None:
+    """The folder of the stage of another bundle from which one starts; None without ``from``.
+
+    Args:
+        settings: The stage's config.
+        stage: Which.
+        number: The fold.
+        corpus: The corpus.
+        held: Subjects that it must not have been trained on.
+
+    Raises:
+        FileNotFoundError: If that bundle has no such stage.
+        ValueError: If it knows another corpus or other classes, or has seen one of the subjects.
+    """
+    if settings.from_ is None:
+        return None
+    directory = fold_directory(settings.from_, number) / stage
+    said = f"stages.{stage}.from is {settings.from_}"
+    if not (directory / "stage.json").is_file():
+        raise FileNotFoundError(f"{said}; there is no finished stage {directory}")
+    record = read_json(directory / "stage.json")
+    for name, ours in (("corpus", corpus.name), ("classes", list(corpus.classes))):
+        if record[name] != ours:  # of another corpus' subjects nothing could be said
+            raise ValueError(f"{said}, which was trained for the {name} {record[name]}, not {ours}")
+    seen = set(record["trained_on"]) & set(held)
+    if seen:
+        raise ValueError(
+            f"{said}; its fold {number} was trained on subjects {', '.join(sorted(seen))}, who are "
+            "held out here: take a bundle with the same subject groups"
+        )
+    return directory
+
+
+def load_source(network: nn.Module, directory: Path, model: ModelConfig) -> None:
+    """Start a network from the weights of another bundle's stage.
+
+    Raises:
+        ValueError: If they are of another network.
+    """
+    record = read_json(directory / "stage.json")
+    for name in ("variant", "width", "input_size", "insert_after"):
+        ours, theirs = getattr(model, name), record["model"].get(name)
+        if ours != theirs:
+            raise ValueError(f"{directory} has model.{name} {theirs}; here it is {ours}")
+    try:
+        network.load_state_dict(load_file(directory / WEIGHTS))
+    except RuntimeError as error:
+        raise ValueError(f"{directory} holds another network: {error}") from error
+
+
+def move(made: Path, to: Path) -> None:
+    """Put a whole folder in the place of another, or where there is none."""
+    shutil.rmtree(to, ignore_errors=True)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(to)
+
+
+def _copy(stage: Path, to: Path) -> Path:
+    """Copy a finished stage's folder to a temporary name beside where it is to be."""
+    beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}.tmp")
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(stage, beside)
+    return beside
+
+
+def share(stage: Path, shared: Path) -> None:
+    """Copy a finished stage to where runs share it, unless another of the same key is there."""
+    beside = _copy(stage, shared)
+    try:
+        beside.rename(shared)
+    except OSError:  # two runs trained it at the same time
+        shutil.rmtree(beside)
+        if not (shared / "stage.json").is_file():
+            raise
+
+
+def find_finished(directory: Path, shared: Path | None, key: str) -> bool:
+    """Whether a stage is there, or has been copied from where runs share them."""
+    if _is_there(directory, key):
+        return True
+    if shared is None or not _is_there(shared, key):
+        return False
+    move(_copy(shared, directory), directory)
+    return True
+
+
+def _is_there(directory: Path, key: str) -> bool:
+    record = directory / "stage.json"
+    return record.is_file() and bool(read_json(record)["key"] == key)
+
+
+def resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]:
+    """What an interrupted training of the same inputs left: its checkpoint, and its log's rows.
+
+    Whatever else is in the folder is removed.
+    """
+    checkpoint, said, log = partial / CHECKPOINT, partial / "key", partial / "metrics.csv"
+    rows = []
+    if said.is_file() and said.read_text(encoding="utf-8") == key and checkpoint.is_file():
+        if log.is_file():
+            with log.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        return checkpoint, rows
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    atomic_write(said, key)
+    return None, rows

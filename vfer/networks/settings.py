@@ -1,0 +1,66 @@
+"""The settings of the networks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Variant = Literal["torchvision", "caffe"]
+"""Which AlexNet; see ``AlexNetStream``."""
+InsertAfter = Literal["fc7", "fc6", "fc7_only"]
+"""The layer whose features a stream gives; see ``AlexNetStream``."""
+Pool = Literal["sum", "frame", "stream"]
+"""How features are aggregated; see ``EmotionalVlan``."""
+
+MIN_SIZE = 63
+"""Smallest input side, in pixels, that leaves a map behind the last pooling of either variant."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The networks.
+
+    Attributes:
+        variant: ``torchvision``, its single-column AlexNet, or ``caffe``, the two-group network of
+            Caffe and MatConvNet.
+        width: Factor on all channel and feature counts; 1 is the paper's.
+        input_size: Side of the network's input, pixels, at least 63; the paper's is 227.
+        insert_after: The layer whose features EmotionalVlan aggregates, ``fc7``; ``fc6``,
+            without fc7; or ``fc7_only``, without fc6.
+        streams: ``both``, or only ``spatial`` or ``temporal``; the other is then not trained.
+        pool: ``sum`` (Eq. 1), ``frame`` or ``stream``: what EmotionalVlan keeps apart.
+        vlan_start: Where EmotionalVlan's aₖ start; 0 adds features up, −ln(2(L−1)) averages them
+            (of one stream −ln(L−1)).
+        dropout: Probability before fc6 and fc7 (``caffe``: after their ReLUs), 0 ≤ p < 1.
+        weights: ``imagenet`` (of ``torchvision``), the path of an AlexNet state dict (of ``caffe``:
+            of MatConvNet's ``imagenet-caffe-alex.mat``), or null for random weights.
+    """
+
+    variant: Variant = "torchvision"
+    width: float = 1.0
+    input_size: int = 227
+    insert_after: InsertAfter = "fc7"
+    streams: Literal["both", "spatial", "temporal"] = "both"
+    pool: Pool = "sum"
+    vlan_start: float = 0.0
+    dropout: float = 0.5
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        if not 0 < self.width <= 4:
+            raise ValueError(f"model.width is {self.width}; it must be above 0 and at most 4")
+        if self.input_size < MIN_SIZE:
+            raise ValueError(
+                f"model.input_size is {self.input_size}; it must be at least {MIN_SIZE} px"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.dropout is {self.dropout}; it must be in 0 ≤ p < 1")
+        if self.weights is not None and self.width != 1:
+            raise ValueError(
+                f"model.weights is {self.weights} and model.width {self.width}: pretrained weights "
+                "need width 1.0; set model.weights to null or model.width to 1.0"
+            )
+
+    @property
+    def stream_names(self) -> tuple[str, ...]:
+        """The streams that the model has, in their order."""
+        return ("spatial", "temporal") if self.streams == "both" else (self.streams,)

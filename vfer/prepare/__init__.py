@@ -1,0 +1,1 @@
+"""``vfer.prepare``: from a corpus to its crop store."""

@@ -1,0 +1,7 @@
+"""``python -m vfer.prepare``."""
+
+import sys
+
+from vfer.prepare.main import main
+
+sys.exit(main())

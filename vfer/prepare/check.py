@@ -1,0 +1,244 @@
+"""``python -m vfer.prepare --check``: a copy of a corpus beside what is known of it."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from vfer.config.tree import DataConfig
+from vfer.corpora import Clip, Corpus
+from vfer.prepare.clip import PRELOAD
+from vfer.prepare.corpus import facts_of, open_corpus, read_copy, restrict
+from vfer.runtime.console import bar
+from vfer.runtime.files import sha256
+from vfer.runtime.pool import Died, cores, impatient, outcomes
+from vfer.video import ATTEMPTS, MIN_PROMISED, VideoError, decode, probe
+
+_CONTAINER = {
+    ".avi": "AVI", ".flv": "FLV", ".mkv": "Matroska", ".webm": "Matroska", ".mp4": "MP4",
+    ".mov": "MP4",
+}  # fmt: skip
+_MP4 = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip")
+
+
+@dataclass(frozen=True)
+class Count:
+    """One row of the table; ``expected`` is None where nothing is known."""
+
+    what: str
+    found: int
+    expected: int | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a check found.
+
+    Attributes:
+        corpus: Its name.
+        counts: Subjects, clips and each class, excluded clips not counted.
+        missing: Clips that are annotated or listed and not on disk, as (clip, reason).
+        unexpected: Files that do not fit the layout.
+        unreadable: Clips that cannot be decoded.
+        doubtful: Clips that may be decoded and want a look.
+        excluded: Clips that take no part.
+        aside: Files that belong to the corpus and are not read, as (what, how many).
+        paper_clips: Clips that the paper counts, or None.
+        paper_accuracy: The paper's accuracy, %, or None.
+    """
+
+    corpus: str
+    counts: tuple[Count, ...]
+    missing: tuple[tuple[str, str], ...]
+    unexpected: tuple[tuple[str, str], ...]
+    unreadable: tuple[tuple[str, str], ...]
+    doubtful: tuple[tuple[str, str], ...]
+    excluded: tuple[tuple[str, str], ...]
+    aside: tuple[tuple[str, int], ...]
+    paper_clips: int | None
+    paper_accuracy: float | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether all counts are the expected ones and nothing is missing or unreadable."""
+        return not (self.missing or self.unreadable) and all(
+            c.expected in (None, c.found) for c in self.counts
+        )
+
+
+def content_duplicates(hashes: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Names of equal content: ``hashes`` gives each name's; groups and names in order."""
+    names = defaultdict(list)
+    for name, found in sorted(hashes.items()):
+        names[found].append(name)
+    return sorted(tuple(group) for group in names.values() if len(group) > 1)
+
+
+def _container(head: bytes) -> str | None:
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "AVI"
+    if head[:3] == b"FLV":
+        return "FLV"
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return "Matroska"
+    return "MP4" if head[4:8] in _MP4 else None
+
+
+def look(path: Path) -> tuple[str, str] | None:
+    """What is wrong with a video file by its first bytes: (``unreadable`` or ``doubtful``, why)."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head:
+        return "unreadable", "the file is empty"
+    if head.startswith(b"version https://git-lfs"):
+        return "unreadable", "a git-lfs pointer, not the video: run git lfs pull in the copy"
+    promised, found = _CONTAINER.get(path.suffix.lower()), _container(head)
+    if promised in (None, found):
+        return None
+    if found is None:
+        return "unreadable", f"the content is not {promised}"
+    return "doubtful", f"the content is {found}, not {promised}"
+
+
+def _decoded(seconds: float, decoders: Sequence[str], clip: Clip) -> tuple[str, str] | None:
+    """What is wrong with a video by its frames; runs in a worker process."""
+    reasons: list[str] = []
+    for decoder in decoders:
+        try:
+            frames = sum(len(run) for run in impatient(decode(clip.path, decoder), seconds))
+        except VideoError as error:
+            reasons += error.reasons
+            continue
+        promised = probe(clip.path)[1]
+        said = f"{frames} frames, the file's header promises {promised}"
+        if frames >= MIN_PROMISED * promised:
+            return ("doubtful", said) if frames < promised else None
+        reasons.append(f"{decoder}: {said}")
+    return "unreadable", str(VideoError(clip.path, *reasons))
+
+
+def decode_all(
+    clips: Sequence[Clip], config: DataConfig, console: Console
+) -> dict[str, tuple[str, str]]:
+    """Decode clips, in processes of which one may crash or hang.
+
+    Returns:
+        Of each clip in which something is wrong: (``unreadable`` or ``doubtful``, why).
+    """
+    wrong: dict[str, tuple[str, str]] = {}
+    work = partial(_decoded, config.decode_timeout)
+    with bar(console) as progress:
+        task = progress.add_task("decoding clips", total=len(clips))
+        for clip, said in outcomes(work, clips, ATTEMPTS, config.workers or cores(), PRELOAD):
+            if isinstance(said, Died):
+                wrong[clip.name] = ("unreadable", f"the process that read it {said.reason}")
+            elif said is not None:
+                wrong[clip.name] = said
+            progress.advance(task)
+    return wrong
+
+
+def compare(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> Comparison:
+    """Compare a copy, all its classes, with what is known of its corpus.
+
+    Args:
+        corpus: The copy, before ``data.classes`` restricts it.
+        config: Of the corpus.
+        deep: Decode every clip, with the progress shown here; None decodes nothing.
+
+    Returns:
+        What was found; clips of equal content are doubtful.
+    """
+    facts = facts_of(config)
+    taken = restrict(corpus, config)
+    used = [clip for clip in taken.clips if clip.excluded is None]
+    found = Counter(clip.emotion for clip in used)
+    per_class: dict[str, int] = dict(facts.per_class) if facts else {}
+    subjects = facts.subjects if facts else None
+    if config.corpus == "facs":
+        subjects = config.facs.subjects
+        per_class = dict.fromkeys(corpus.classes, subjects * config.facs.clips_per_emotion)
+    known = [per_class.get(name) for name in taken.classes]
+    total = None if None in known else sum(n for n in known if n is not None)
+    whole = {clip.subject for clip in corpus.clips if clip.excluded is None}
+    counts = [Count("subjects", len(whole), subjects), Count("clips", len(used), total)]
+    counts += [Count(name, found[name], per_class.get(name)) for name in taken.classes]
+
+    seen = {clip.name: look(clip.path) for clip in corpus.clips}
+    if deep is not None:
+        whole_clips = [clip for clip in corpus.clips if seen[clip.name] is None]
+        seen |= decode_all(whole_clips, config, deep)
+    wrong: dict[str, list[tuple[str, str]]] = {"unreadable": [], "doubtful": []}
+    sizes = defaultdict(list)
+    for clip in corpus.clips:
+        if facts and clip.path.stem in facts.broken:
+            wrong["doubtful"].append((clip.name, "known to be broken in the corpus"))
+        size = clip.path.stat().st_size
+        sizes[size].append(clip)
+        said = seen[clip.name]
+        if said is not None:
+            wrong[said[0]].append((clip.name, said[1]))
+    alike = [c for size, group in sizes.items() if size and len(group) > 1 for c in group]
+    for group in content_duplicates({clip.name: sha256(clip.path) for clip in alike}):
+        wrong["doubtful"].append((group[0], f"the same content as {', '.join(group[1:])}"))
+    return Comparison(
+        corpus.name,
+        tuple(counts),
+        corpus.missing,
+        tuple((str(path), reason) for path, reason in corpus.unexpected),
+        tuple(wrong["unreadable"]),
+        tuple(wrong["doubtful"]),
+        tuple((c.name, c.excluded) for c in taken.clips if c.excluded is not None),
+        corpus.aside,
+        facts.paper_clips if facts else None,
+        facts.paper_accuracy if facts else None,
+    )
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    """Print a comparison as a table and lists."""
+    table = Table(title=f"{comparison.corpus}: this copy and what is known")
+    for column in ("", "found", "expected", "paper"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in comparison.counts:
+        paper = comparison.paper_clips if row.what == "clips" else None
+        cells = ["–" if n is None else str(n) for n in (row.found, row.expected, paper)]
+        style = None if row.expected in (None, row.found) else "bold red"
+        table.add_row(row.what, *cells, style=style)
+    if comparison.paper_accuracy is not None:
+        table.add_row("accuracy, %", "–", "–", f"{comparison.paper_accuracy}")
+    console.print(table)
+    for kind in ("missing", "unexpected", "unreadable", "doubtful", "excluded"):
+        listed: tuple[tuple[str, str], ...] = getattr(comparison, kind)
+        console.print(f"{kind}: {len(listed)}")
+        for name, reason in listed:
+            console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    for what, files in comparison.aside:
+        console.print(f"passed over: {what}: {files}")
+
+
+def check(config: DataConfig, options: frozenset[str], console: Console) -> bool:
+    """The command: compare and print.
+
+    Args:
+        config: Of the corpus.
+        options: With ``json``, JSON alone is printed; with ``deep``, every clip is decoded.
+        console: Where to print; progress goes to the error output.
+
+    Returns:
+        Whether the copy fits.
+    """
+    aside = Console(stderr=True)
+    corpus = open_corpus(config, aside) if config.corpus == "facs" else read_copy(config)
+    comparison = compare(corpus, config, aside if "deep" in options else None)
+    if "json" in options:
+        record = asdict(comparison) | {"fits": comparison.fits}
+        console.file.write(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    else:
+        show(comparison, console)
+    return comparison.fits

@@ -1,0 +1,116 @@
+"""From a video file to a clip's record and crops."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vfer.corpora import Clip
+from vfer.faces.alignment import align
+from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
+from vfer.faces.tracking import NoFaceError, track
+from vfer.prepare.store import Entry
+from vfer.runtime.files import sha256
+from vfer.video import DECODERS, MIN_PROMISED, Run, VideoError, decode, probe
+
+KEPT = 2**30
+"""A clip's frames are kept in memory up to so many bytes; a longer one is decoded twice."""
+
+PRELOAD = ("vfer.prepare.clip", "vfer.prepare.check")
+"""What every worker process needs and takes long to import."""
+
+Decode = Callable[[Path, str], Iterator[Run]]
+
+
+def unprepared(clip: Clip) -> Entry:
+    """A clip's record before anything is decoded; with a reason if the file cannot be opened."""
+    entry = Entry(clip.name, "unreadable")
+    try:
+        about = clip.path.stat()
+        entry = replace(entry, size=about.st_size, modified=about.st_mtime_ns)
+        return replace(entry, source=sha256(clip.path))
+    except OSError as error:
+        return replace(entry, reason=str(VideoError(clip.path, str(error.strerror))))
+
+
+def prepare_clip(
+    clip: Clip,
+    config: FaceConfig,
+    decoders: Sequence[str] = DECODERS,
+    decode: Decode = decode,
+) -> tuple[Entry, NDArray[np.uint8] | None]:
+    """Decode a clip, find its face, and cut the crops; a pure function of the video's bytes.
+
+    Args:
+        clip: The clip.
+        config: How faces are found and aligned.
+        decoders: Which to try, in this order.
+        decode: A path's frames by one of them.
+
+    Returns:
+        The record, and the crops ``(T, 150, 110, 3)`` uint8 of a usable clip.
+    """
+    entry = unprepared(clip)
+    if entry.reason:
+        return entry, None
+    fps, promised = probe(clip.path)
+    entry = replace(entry, fps=fps, promised=promised)
+    reasons: list[str] = []
+    for decoder in decoders:
+        try:
+            return _prepare(clip.path, replace(entry, decoder=decoder), config, decode)
+        except VideoError as error:
+            reasons += error.reasons
+        except MemoryError:
+            reasons.append(f"{decoder}: does not fit into memory")
+    return replace(entry, reason=str(VideoError(clip.path, *reasons))), None
+
+
+def _prepare(
+    path: Path, entry: Entry, config: FaceConfig, decode: Decode
+) -> tuple[Entry, NDArray[np.uint8] | None]:
+    """``prepare_clip`` by the decoder that the entry names."""
+    kept: list[Run] | None = []
+    frames = size = 0
+
+    def first_pass() -> Iterator[Run]:
+        nonlocal kept, frames, size
+        for run in decode(path, entry.decoder):
+            frames += len(run)
+            size += run.nbytes
+            if size > KEPT:
+                kept = None
+            if kept is not None:
+                kept.append(run)
+            yield run
+
+    face, reason = None, ""
+    try:
+        face = track(first_pass(), config)
+    except NoFaceError as error:
+        reason = str(error)
+    if frames < MIN_PROMISED * entry.promised:
+        raise VideoError(
+            path, f"{entry.decoder}: {frames} frames, the header promises {entry.promised}"
+        )
+    entry = replace(entry, frames=frames)
+    if face is None:
+        return replace(entry, status="no_face", reason=reason), None
+    crops = np.empty((frames, HEIGHT, WIDTH, 3), np.uint8)
+    done = 0
+    for run in decode(path, entry.decoder) if kept is None else kept:
+        part = slice(done, done + len(run))
+        crops[part] = align(run, face.eyes[part], config)
+        done += len(run)
+    apart = np.linalg.norm(face.eyes[:, 1] - face.eyes[:, 0], axis=1)
+    entry = replace(
+        entry,
+        status="ok",
+        sampled=face.sampled,
+        detected=face.detected,
+        confidence=face.confidence,
+        eye_distance=float(np.median(apart)),
+    )
+    return entry, crops

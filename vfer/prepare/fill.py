@@ -1,0 +1,188 @@
+"""Fills the crop store in worker processes, and says what became of every clip."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from vfer.config.tree import DataConfig
+from vfer.corpora import Clip, Corpus
+from vfer.faces.settings import FaceConfig
+from vfer.flow.pairs import pair_flow
+from vfer.flow.settings import FlowConfig
+from vfer.prepare.check import content_duplicates
+from vfer.prepare.clip import PRELOAD, Decode, prepare_clip, unprepared
+from vfer.prepare.corpus import facts_of
+from vfer.prepare.store import CropStore, Entry, array_bytes, flow_key, store_key
+from vfer.runtime.console import bar
+from vfer.runtime.files import atomic_write, key_of, lock
+from vfer.runtime.pool import Died, cores, impatient, outcomes
+from vfer.segments.indices import nearest_stride, windows
+from vfer.video import ATTEMPTS, Run, VideoError, decode
+
+Prepare = Callable[[Clip, FaceConfig, Sequence[str], Decode], tuple[Entry, Any]]
+
+
+def _prepare_into(
+    directory: Path, config: DataConfig, prepare: Prepare, decoders: Sequence[str], clip: Clip
+) -> str:
+    """Prepare a clip in a worker process; one that gives no frame in time ends it."""
+
+    def decode_in_time(path: Path, decoder: str) -> Iterator[Run]:
+        return impatient(decode(path, decoder), config.decode_timeout)
+
+    entry, crops = prepare(clip, config.faces, decoders, decode_in_time)
+    CropStore(directory).add(entry, crops)
+    return entry.status
+
+
+def _fill_crops(
+    store: CropStore,
+    clips: Sequence[Clip],
+    config: DataConfig,
+    prepare: Prepare,
+    progress: Progress,
+) -> None:
+    """Prepare clips; one whose process dies is tried once more, by the last decoder alone."""
+    task = progress.add_task("preparing clips", total=len(clips))
+    dead: list[tuple[Clip, str]] = []
+    work = partial(_prepare_into, store.directory, config, prepare)
+    for clip, outcome in outcomes(work, clips, ATTEMPTS, config.workers or cores(), PRELOAD):
+        if isinstance(outcome, Died):
+            dead.append((clip, outcome.reason))
+        else:
+            progress.advance(task)
+    if len(dead) == len(clips) > 1:
+        raise RuntimeError(
+            f"every preparing process died, first over {dead[0][0].path}: {dead[0][1]}; "
+            "with too little memory, fewer --data.workers help"
+        )
+    for clip, said in dead:
+        error = VideoError(clip.path, f"the process that read it {said}")
+        store.add(replace(unprepared(clip), reason=str(error)), None)
+        progress.advance(task)
+
+
+def open_store(corpus: Corpus, config: DataConfig) -> CropStore:
+    """The crop store of a corpus under a config's settings, filled or not."""
+    root = str(config.root.resolve()) if config.root else asdict(config.facs)
+    name = f"{corpus.name}-{key_of([root, store_key(config.faces)])}"
+    return CropStore(config.cache / "crops" / name)
+
+
+def fill(
+    corpus: Corpus,
+    config: DataConfig,
+    console: Console,
+    share: tuple[int, int] = (0, 1),
+    prepare: Prepare = prepare_clip,
+) -> CropStore:
+    """Prepare every clip that has no entry in the corpus's crop store yet.
+
+    Another process that writes the same store, as one of a sweep's points may, is waited for.
+
+    Args:
+        corpus: The corpus.
+        config: How.
+        console: For the progress bar.
+        share: (k, n): of n processes that fill one store this is k, from 0; it prepares its share
+            of the clips and returns when all are there.
+        prepare: What is done to a clip.
+
+    Raises:
+        RuntimeError: If no preparing process lives.
+    """
+    store = open_store(corpus, config)
+    number, ranks = share
+    key = flow_key(config.flow) if config.flow.cache else None
+    mine = replace(corpus, clips=corpus.clips[number::ranks])
+    if not _is_full(store, mine, key):
+        held = lock(store.directory, "the crop store", number, console)
+        with held, bar(console) as progress:
+            if ranks == 1:
+                for left in store.directory.rglob(".*.tmp"):  # of a process that was killed
+                    left.unlink(missing_ok=True)
+            clips = store.missing(mine.clips)
+            if clips:
+                _fill_crops(store, clips, config, prepare, progress)
+            if key is not None:
+                _fill_flow(mine, store, config.flow, progress)
+    if not _is_full(store, corpus, key):
+        console.print(f"process {number} of {ranks}: waiting for the clips of the others")
+        while not _is_full(store, corpus, key):
+            time.sleep(1)
+    if number == 0:
+        store.write_manifest(corpus)
+    return store
+
+
+def _is_full(store: CropStore, corpus: Corpus, key: str | None) -> bool:
+    return not store.missing(corpus.clips) and (
+        key is None or all(store.flow_path(c.name, key).is_file() for c in store.usable(corpus))
+    )
+
+
+def _fill_flow(corpus: Corpus, store: CropStore, config: FlowConfig, progress: Progress) -> None:
+    key = flow_key(config)
+    missing = [c for c in store.usable(corpus) if not store.flow_path(c.name, key).is_file()]
+    if not missing:
+        return
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    task = progress.add_task("computing flow", total=len(missing))
+    for clip in missing:
+        crops = store.crops(clip.name)
+        parts = [
+            pair_flow(torch.tensor(crops[None, i : i + 33]).to(device), config)[0].half().cpu()
+            for i in range(0, len(crops) - 1, 32)
+        ]
+        empty = torch.empty(0, 2, *crops.shape[1:3], dtype=torch.float16)
+        path = store.flow_path(clip.name, key)
+        path.parent.mkdir(exist_ok=True)
+        atomic_write(path, array_bytes(torch.cat([empty, *parts]).numpy()))
+        progress.advance(task)
+
+
+def report(corpus: Corpus, store: CropStore, config: DataConfig, console: Console) -> None:
+    """Say how many clips are usable, of every other one why not, and the number of segments."""
+    reasons = [(c.name, "excluded", c.excluded) for c in corpus.clips if c.excluded is not None]
+    entries = [store.entry(c.name) for c in corpus.clips if c.excluded is None]
+    reasons += [(e.clip, e.status, e.reason) for e in entries if e.status != "ok"]
+    count = Counter(status for _, status, _ in reasons)
+    summary = "".join(f", {n} {status}" for status, n in sorted(count.items()))
+    console.print(
+        f"{corpus.name}: {len(corpus.clips)} clips, {len(corpus.clips) - len(reasons)} usable"
+        f"{summary}; crops in {store.directory}"
+    )
+    for name, status, reason in reasons:
+        console.print(f"  {status}: {name}: {reason}", markup=False, highlight=False)
+    for entry in entries:
+        if entry.frames < entry.promised:
+            said = f"{entry.frames} frames, the file's header promises {entry.promised}"
+            console.print(f"  doubtful: {entry.clip}: {said}", markup=False, highlight=False)
+    for names in content_duplicates({e.clip: e.source for e in entries if e.source}):
+        said = f"the same content as {', '.join(names[1:])}"
+        console.print(f"  doubtful: {names[0]}: {said}", markup=False, highlight=False)
+    for path, reason in corpus.unexpected:
+        console.print(f"  not read: {path}: {reason}", markup=False, highlight=False)
+    for what, files in corpus.aside:
+        console.print(f"  passed over: {what}: {files}")
+    _report_segments([e.frames for e in entries if e.status == "ok"], config, console)
+
+
+def _report_segments(frames: Sequence[int], config: DataConfig, console: Console) -> None:
+    """Say how many segments clips give and, by a stride, which comes nearest the paper's number."""
+    length, rule, facts = config.segment_length, config.windows, facts_of(config)
+    total = sum(len(windows(n, length, rule.per_clip, rule.stride)) for n in frames)
+    console.print(f"{total} segments of {length} frames")
+    if frames and rule.stride is not None and facts is not None and facts.paper_segments:
+        nearest = nearest_stride(frames, length, facts.paper_segments)
+        console.print(
+            f"nearest the paper's {facts.paper_segments}: --data.windows.stride {nearest}"
+        )

@@ -1,0 +1,39 @@
+"""``python -m vfer.prepare``: render what is built in, and fill the crop store.
+
+Interrupted and run again, it goes on with the clips that are missing.
+"""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+
+from vfer.config.parser import parse
+from vfer.prepare.check import check
+from vfer.prepare.corpus import open_corpus
+from vfer.prepare.fill import fill, report
+from vfer.prepare.sheets import write_sheets
+from vfer.runtime.console import run_command
+from vfer.runtime.pool import launched
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    fits = True
+
+    def command() -> None:
+        nonlocal fits
+        config = parse("vfer.prepare", argv)
+        console = Console(highlight=False)
+        if "check" in config.options:
+            fits = check(config.data, config.options, console)
+            return
+        corpus = open_corpus(config.data, console)
+        share = launched()
+        store = fill(corpus, config.data, console, share)
+        if share[0] == 0:
+            report(corpus, store, config.data, console)
+            if config.sheets is not None:
+                files = write_sheets(config.sheets, corpus, store, config.data.faces)
+                console.print(f"{len(files)} contact sheets in {config.sheets}")
+
+    return run_command(command, argv) or int(not fits)

@@ -1,0 +1,244 @@
+"""The crop store: the face crops of every frame of every clip, on disk, one entry a clip.
+
+An entry is ``crops/<id>.npy``, uint8 ``(T, 150, 110, 3)``, and its record ``clips/<id>.json``,
+written after it: a record means that the entry is whole. A clip that cannot be used has a record
+with the reason, and no crops. Optical flow of neighbouring frames is kept beside the crops,
+``flow-<key>/<id>.npy``, float16 ``(T−1, 2, 150, 110)`` in pixels a frame. Arrays are read as
+memory maps, so what is not needed stays on disk.
+"""
+
+import csv
+import glob
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
+from hashlib import sha256 as hash_bytes
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vfer.corpora import Clip, Corpus
+from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
+from vfer.flow.settings import FlowConfig
+from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_json
+
+T = TypeVar("T", bound=np.generic)
+
+FORMAT = 2
+"""Raised whenever the code changes what pixels the same settings give."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What preparation made of one clip.
+
+    Attributes:
+        clip: The clip's name.
+        status: ``ok``, ``no_face`` or ``unreadable``.
+        reason: Why it is not usable; empty where it is.
+        source: SHA-256 of the video file; empty if it could not be opened.
+        size: The video file's bytes.
+        modified: Its time of change, nanoseconds since 1970.
+        decoder: ``decord`` or ``pyav``; empty if unreadable.
+        frames: Frames decoded.
+        promised: Frames the container's header promises, 0 where it says nothing.
+        fps: Frames a second.
+        sampled: Frames on which detection ran.
+        detected: Frames on which the face was found.
+        confidence: Mean detection probability, 0…1.
+        eye_distance: Median distance of the eyes in the video, pixels.
+        crops: SHA-256 of the crop array's file; empty where there is none.
+    """
+
+    clip: str
+    status: Literal["ok", "no_face", "unreadable"]
+    reason: str = ""
+    source: str = ""
+    size: int = 0
+    modified: int = 0
+    decoder: str = ""
+    frames: int = 0
+    promised: int = 0
+    fps: float = 0.0
+    sampled: int = 0
+    detected: int = 0
+    confidence: float = 0.0
+    eye_distance: float = 0.0
+    crops: str = ""
+
+
+def store_key(config: FaceConfig) -> str:
+    """A key of everything that changes a pixel of the crops, beside the video itself."""
+    return key_of({"format": FORMAT, "crop": [HEIGHT, WIDTH], "faces": asdict(config)})
+
+
+def entry_id(clip: str) -> str:
+    """A clip's name as a file name: readable, and different for different clips."""
+    readable = "".join(c if c.isalnum() or c in "-_" else "_" for c in clip)
+    return f"{readable[-80:]}-{hash_bytes(clip.encode()).hexdigest()[:8]}"
+
+
+def array_bytes(array: NDArray[np.generic]) -> bytes:
+    """The bytes of an ``.npy`` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+class CropStore:
+    """A crop store of one corpus under one set of preparation settings.
+
+    Args:
+        directory: Where it is, or is to be.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._entries: dict[str, Entry] = {}
+        self._checked: set[str] = set()
+        # Opening costs more than reading; each open map holds a file handle.
+        self._map = lru_cache(maxsize=256)(_map)
+
+    def __reduce__(self) -> tuple[type["CropStore"], tuple[Path]]:
+        return CropStore, (self.directory,)  # another process opens its own maps
+
+    def entry(self, clip: str) -> Entry:
+        """The record of a clip.
+
+        Raises:
+            KeyError: If the clip has not been prepared.
+        """
+        if clip not in self._entries:
+            path = self.directory / "clips" / f"{entry_id(clip)}.json"
+            if not path.is_file():
+                raise KeyError(f"{clip} is not in the store {self.directory}")
+            self._entries[clip] = Entry(**read_json(path))
+        return self._entries[clip]
+
+    def missing(self, clips: Iterable[Clip]) -> list[Clip]:
+        """The clips without an entry, or whose video has changed; excluded ones need none."""
+        return [clip for clip in clips if clip.excluded is None and not self._holds(clip)]
+
+    def _holds(self, clip: Clip) -> bool:
+        try:
+            entry = self.entry(clip.name)
+        except KeyError:
+            return False
+        try:
+            found = clip.path.stat()
+            if (found.st_size, found.st_mtime_ns) == (entry.size, entry.modified):
+                return True
+            if sha256(clip.path) == entry.source:  # copied, or touched: known from here on
+                self._entries[clip.name] = replace(
+                    entry, size=found.st_size, modified=found.st_mtime_ns
+                )
+                return True
+        except OSError:  # the video is gone or locked away: its crops are all there is
+            return True
+        self._entries.pop(clip.name)
+        return False
+
+    def usable(self, corpus: Corpus) -> Iterator[Clip]:
+        """The corpus's clips that take part and have crops."""
+        for clip in corpus.clips:
+            if clip.excluded is None and self.entry(clip.name).status == "ok":
+                yield clip
+
+    def add(self, entry: Entry, crops: NDArray[np.uint8] | None) -> None:
+        """Write an entry: the crops first, then the record that says they are whole.
+
+        What an earlier entry of the clip left is removed.
+        """
+        for folder in ("crops", "clips"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        name = entry_id(entry.clip)
+        record = asdict(entry)
+        self._entries.pop(entry.clip, None)
+        (self.directory / "clips" / f"{name}.json").unlink(missing_ok=True)
+        for flow in self.directory.glob(f"flow-*/{glob.escape(name)}.npy"):
+            flow.unlink()
+        if crops is None:
+            (self.directory / "crops" / f"{name}.npy").unlink(missing_ok=True)
+        else:
+            data = array_bytes(crops)
+            atomic_write(self.directory / "crops" / f"{name}.npy", data)
+            record["crops"] = hash_bytes(data).hexdigest()
+        write_json(self.directory / "clips" / f"{name}.json", record)
+
+    def write_manifest(self, corpus: Corpus) -> None:
+        """Write ``manifest.csv``: a row for each clip of a corpus, with all that is known of it."""
+        text = io.StringIO()
+        names = [field.name for field in fields(Entry) if field.name != "modified"]
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["subject", "emotion", *names])
+        for clip in corpus.clips:
+            if clip.excluded is None:
+                row = asdict(self.entry(clip.name))
+            else:
+                row = {"clip": clip.name, "status": "excluded", "reason": clip.excluded}
+            writer.writerow([clip.subject, clip.emotion, *(row.get(name, "") for name in names)])
+        self.directory.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.directory / "manifest.csv", text.getvalue())
+
+    def crops(self, clip: str) -> NDArray[np.uint8]:
+        """The crops of a usable clip, a read-only memory map ``(T, 150, 110, 3)`` uint8.
+
+        Raises:
+            ValueError: If the file is not what its record says.
+        """
+        entry = self.entry(clip)
+        path = self.directory / "crops" / f"{entry_id(clip)}.npy"
+        crops = self._map(path, (entry.frames, HEIGHT, WIDTH, 3), np.uint8)
+        if clip not in self._checked:
+            if sha256(path) != entry.crops:
+                raise ValueError(f"{path} is not what was written ({clip}); {_REMEDY}")
+            self._checked.add(clip)
+        return crops
+
+    def flow_path(self, clip: str, key: str) -> Path:
+        """Where the flow of a clip under the flow settings ``key`` is kept."""
+        return self.directory / f"flow-{key}" / f"{entry_id(clip)}.npy"
+
+    def flow(self, clip: str, key: str) -> NDArray[np.float16]:
+        """The flow between neighbouring frames, ``(T−1, 2, 150, 110)`` float16, px a frame.
+
+        Raises:
+            ValueError: If the file is not what the clip's record says.
+        """
+        shape = (self.entry(clip).frames - 1, 2, HEIGHT, WIDTH)
+        return self._map(self.flow_path(clip, key), shape, np.float16)
+
+    def fingerprint(self, corpus: Corpus) -> str:
+        """A key of the corpus as prepared: names, subjects, labels, sources of all clips."""
+        return key_of(
+            [
+                [c.name, c.subject, c.emotion, "" if c.excluded else self.entry(c.name).source]
+                for c in corpus.clips
+            ]
+        )
+
+
+def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
+    try:
+        array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+    if array.shape != shape or array.dtype != kind:
+        raise ValueError(
+            f"{path} holds {array.dtype} {array.shape}, its record says {shape}; {_REMEDY}"
+        )
+    return array
+
+
+_REMEDY = "remove it and its record in clips/, and prepare again"
+
+_FLOW_FORMAT = 2  # to be raised when the same settings give other flow
+
+
+def flow_key(config: FlowConfig) -> str:
+    """A key of everything that changes a value of cached flow, beside the crops."""
+    values = {name: getattr(config, name) for name in ("alpha", "levels", "warps", "rho")}
+    return key_of({"format": _FLOW_FORMAT, **values})

@@ -1,0 +1,1 @@
+"""``vfer.report``: result bundles as a page and tables."""

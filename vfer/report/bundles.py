@@ -1,0 +1,169 @@
+"""The result bundles that a report is of, and the models whose runs they are."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vfer.config.keys import differing, flatten
+from vfer.results.bundle import read_folds, seed_folders
+from vfer.results.scoring import across_seeds, counted, results
+from vfer.results.tables import ClipResult, Tables, read_tables
+from vfer.runtime.files import read_json
+from vfer.verify import Difference, verify
+
+SEED = "protocol.seed"
+"""The config key in which the runs of one model may differ."""
+_HEADER = ("schema", "corpus", "classes", "protocol", "selection", "seeds")
+"""What ``results.json`` must say for anything to be computed."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One result bundle as it was read.
+
+    Attributes:
+        path: Its folder.
+        results: As in ``results.json``, computed again from the tables.
+        tables: Its tables.
+        config: Its config by dotted keys.
+        environment: Of ``environment.json``.
+        wrong: What does not agree in it.
+    """
+
+    path: Path
+    results: dict[str, Any]
+    tables: Tables
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    wrong: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Bundles that differ in their seed alone.
+
+    Attributes:
+        name: Short, and unique on the page.
+        runs: At least one, by seed.
+    """
+
+    name: str
+    runs: tuple[Bundle, ...]
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Those of the first run."""
+        return self.runs[0].results
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """That of the first run."""
+        return self.runs[0].config
+
+    def clips(self) -> list[Sequence[ClipResult]]:
+        """The clips of each run."""
+        return [run.tables.clips for run in self.runs]
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What is said over its seeds; of one seed that seed's own figures."""
+        found = {str(run.path): run.results for run in self.runs}
+        return across_seeds(found, self.clips()) if len(self.runs) > 1 else self.results
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle and check it.
+
+    Raises:
+        FileNotFoundError: If the folder is no bundle.
+        ValueError: If it cannot be read.
+    """
+    try:
+        wrong = tuple(verify(path))
+        header = next((d for d in wrong if d.file == "results.json" and d.key in _HEADER), None)
+        if header is not None:
+            raise ValueError(header)
+        said = read_json(path / "results.json")
+        tables = read_tables(path, said["classes"])
+        found = results(
+            tables,
+            folds=read_folds(path / "folds.json"),
+            protocol=said["protocol"]["name"],
+            **{name: said[name] for name in ("corpus", "classes", "selection", "seeds")},
+        )
+        record = path / "config.yaml"
+        tree = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        if not isinstance(tree, dict):
+            raise ValueError(f"{record} holds no settings")
+        config = flatten(tree)
+        environment = dict(read_json(path / "environment.json"))
+    except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    return Bundle(path, found, tables, config, environment, wrong)
+
+
+def models(bundles: Sequence[Bundle]) -> list[Model]:
+    """Bundles of the same clips and config but for the seed, together.
+
+    Where a seed is there twice, something else tells the runs apart (the code, say): then only
+    those of one ``--seeds`` folder are together. A bundle without a config stands alone.
+    """
+    groups: dict[object, list[Bundle]] = defaultdict(list)
+    for bundle in bundles:
+        same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k != SEED}
+        clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
+        settings = repr(sorted(same.items())) if same else bundle.path
+        task = repr([bundle.results[k] for k in _HEADER if k != "seeds"])
+        groups[task, clips, settings].append(bundle)
+    parts: list[list[Bundle]] = []
+    for runs in groups.values():
+        seeds = [seed for run in runs for seed in run.results["seeds"]]
+        folders: dict[Path, list[Bundle]] = defaultdict(list)
+        for run in runs:
+            path = run.path.resolve()
+            alone = path.parent if path.name.startswith("seed-") else path
+            folders[Path() if len(set(seeds)) == len(seeds) else alone].append(run)
+        parts += folders.values()
+    found = [
+        Model(_name(runs), tuple(sorted(runs, key=lambda run: run.results["seeds"])))
+        for runs in parts
+    ]
+    names = Counter(model.name for model in found)
+    return [
+        Model(str(model.runs[0].path), model.runs) if names[model.name] > 1 else model
+        for model in found
+    ]
+
+
+def _name(runs: Sequence[Bundle]) -> str:
+    """That of the bundle's folder; of several what their names are without the seed."""
+    paths = [run.path.resolve() for run in runs]
+    if len(paths) == 1:
+        return paths[0].name
+    if all(path.name.startswith("seed-") for path in paths):
+        return paths[0].parent.name
+    stems = {re.sub(r"[-_. ]+(seed|s)?[-_. ]*\d+$", "", path.name) for path in paths}
+    return stems.pop() if len(stems) == 1 else " + ".join(path.name for path in paths)
+
+
+def by_corpus(bundles: Sequence[Bundle]) -> list[list[Model]]:
+    """The models, those of one corpus and the same classes together."""
+    groups: dict[str, list[Model]] = defaultdict(list)
+    for model in models(bundles):
+        groups[repr((model.results["corpus"], model.results["classes"]))].append(model)
+    return list(groups.values())
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """Bundles as they were named; a folder of several seeds is its bundles, none twice."""
+    found = []
+    for path in paths:
+        seeds = [] if (path / "predictions.csv").is_file() else seed_folders(path)
+        found += [path / name for name in seeds] or [path]
+    return list(dict.fromkeys(found))

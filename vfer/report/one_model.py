@@ -1,0 +1,228 @@
+"""What a report says of one run."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vfer.prepare.store import CropStore
+from vfer.report import figures
+from vfer.report.bundles import Bundle, Model
+from vfer.report.numbers import difference, percent
+from vfer.report.page import Grid, Picture, Section
+from vfer.results.scoring import bootstrap_interval, compare, counted, stream_rows, tally
+from vfer.results.tables import ClipResult
+
+HARDEST = 8
+"""How many of the hardest clips are shown."""
+
+
+def sections(model: Model) -> list[Section]:
+    """What the page says of one run, in its order."""
+    run = model.runs[0]
+    found, tables = run.results, run.tables
+    classes = found["classes"]
+    streams = [
+        [f"{name} network alone", *_with_interval(stream_rows(tables, name), classes),
+         _paired(stream_rows(tables, name), tables.clips, classes)]
+        for name in found["streams"]
+    ]  # fmt: skip
+    parts = [
+        Section(
+            "Folds",
+            parts=[
+                Grid(
+                    "folds",
+                    "Each fold is tested on people that it was not trained on",
+                    (
+                        "fold", "clips", "segments", "accuracy, %", "UAR, %", "macro-F1, %",
+                        "subjects",
+                    ),
+                    [
+                        [
+                            str(fold["fold"]), str(fold["clips"]), str(fold["segments"]),
+                            *(percent(fold[name]) for name in ("accuracy", "uar", "macro_f1")),
+                            ", ".join(fold["subjects"]),
+                        ]
+                        for fold in found["folds"]
+                    ],
+                    f"Segments by themselves: accuracy {percent(found['segment_accuracy'])} %.",
+                )
+            ],
+        ),
+        Section(
+            "Classes",
+            text=["Rows of the matrix sum to 100 %. Its classes stand in the paper's order."],
+            parts=[
+                Picture("confusion", figures.confusion_figure(found), "Confusion, all folds"),
+                Grid(
+                    "classes",
+                    "All folds together",
+                    ("class", "clips", "recall, %", "precision, %"),
+                    [
+                        [name, str(count), percent(found["recall"][name]),
+                         percent(found["precision"][name])]
+                        for name, count in zip(
+                            classes, tally(tables.clips, classes).clips.tolist(), strict=True
+                        )
+                    ],
+                    "Clips without a face and unreadable ones count as wrong: they lower recall.",
+                ),
+            ],
+        ),
+    ]  # fmt: skip
+    if streams:
+        whole = ["the whole model", *_with_interval(tables.clips, classes), ""]
+        parts.insert(
+            1,
+            Section(
+                "Streams",
+                text=[
+                    "The networks of stages 1 and 2 by themselves: the mean softmax over a clip's "
+                    "frames. The single streams of the paper's Table 3 go through EmotionalVlan "
+                    "and are runs of their own (model.streams)."
+                ],
+                parts=[
+                    Grid(
+                        "streams",
+                        "Pooled over all clips, with 95 % intervals over subjects",
+                        ("", "accuracy, %", "interval", "UAR, %", "whole model − this"),
+                        [*streams, whole],
+                        "Difference in points of accuracy, with the interval and p of a paired "
+                        "bootstrap over subjects.",
+                    )
+                ],
+            ),
+        )
+    parts += [_curves(run), _subjects(run), _coverage(run), _hardest(run)]
+    if len(model.runs) == 1:
+        return parts
+    seed = run.results["seeds"][0]
+    return [replace(one, title=f"{one.title} (seed {seed})") for one in parts]
+
+
+def _with_interval(rows: Sequence[ClipResult], classes: Sequence[str]) -> list[str]:
+    counts = tally(rows, classes)
+    low, high = bootstrap_interval(rows, classes)["accuracy"]
+    return [
+        percent(float(counts.accuracy())),
+        f"{percent(low)}–{percent(high)}",
+        percent(float(counts.uar())),
+    ]
+
+
+def _paired(
+    first: Sequence[ClipResult], second: Sequence[ClipResult], classes: Sequence[str]
+) -> str:
+    return difference(compare([first], [second], classes)["accuracy"])
+
+
+def _curves(run: Bundle) -> Section:
+    folds = [f for f in run.results["folds"] if f["oracle_accuracy"] is not None]
+    stages = list(dict.fromkeys(p.stage for p in run.tables.curves if p.accuracy is not None))
+    text = ["Nothing was selected by the curve of the test group: it is only recorded."]
+    if folds:
+        gap = sum(f["oracle_accuracy"] - f["accuracy"] for f in folds) / len(folds)
+        text.append(
+            f"Optimism gap: had each fold's iteration been chosen on its test group, the mean "
+            f"would read {100 * gap:.1f} points more. That would be no result."
+        )
+    return Section(
+        "Training curves",
+        text=text if stages else ["No curve was recorded."],
+        parts=[
+            Picture(
+                f"curve-{stage}",
+                figures.curves_figure(run.tables.curves, [stage]),
+                f"Stage {stage}: thin lines are folds",
+            )
+            for stage in stages
+        ],
+    )
+
+
+def _subjects(run: Bundle) -> Section:
+    of_subject: dict[str, list[bool]] = defaultdict(list)
+    for row in counted(run.tables.clips):
+        right = row.prediction(run.results["classes"]) == row.label
+        of_subject[row.subject].append(right)
+    accuracy = {name: sum(right) / len(right) for name, right in of_subject.items()}
+    fold_of = {row.subject: row.fold for row in run.tables.clips}
+    worst = sorted(accuracy, key=lambda name: (accuracy[name], name))
+    drawn = figures.subjects_figure(accuracy, run.results["accuracy"]["pooled"])
+    return Section(
+        "Subjects",
+        parts=[
+            Picture("subjects", drawn, "Accuracy of each subject"),
+            Grid(
+                "subjects",
+                "From the hardest on",
+                ("subject", "fold", "clips", "accuracy, %"),
+                [
+                    [name, str(fold_of[name]), str(len(of_subject[name])), percent(accuracy[name])]
+                    for name in worst
+                ],
+            ),
+        ],
+    )
+
+
+def _coverage(run: Bundle) -> Section:
+    coverage = run.results["coverage"]
+    missed = [row for row in run.tables.clips if row.status in ("no_face", "unreadable")]
+    excluded = Counter(row.reason for row in run.tables.clips if row.status == "excluded")
+    parts = [
+        Grid(
+            "coverage",
+            "Every clip of the corpus",
+            ("clips", "scored", "without a face", "unreadable", "excluded"),
+            [[str(count) for count in coverage.values()]],
+            "Clips without a face and unreadable ones count as wrong, excluded ones nowhere.",
+        )
+    ]
+    if missed:
+        rows = [[row.clip, row.label, row.status, row.reason] for row in missed]
+        parts.append(Grid("missed", "Not scored", ("clip", "class", "status", "why"), rows))
+    if excluded:
+        rows = [[reason, str(count)] for reason, count in excluded.most_common()]
+        parts.append(Grid("excluded", "Excluded", ("why", "clips"), rows))
+    return Section("Coverage", parts=parts)
+
+
+def _hardest(run: Bundle) -> Section:
+    """The clips whose true class was given the least probability, with their crops."""
+    classes = run.results["classes"]
+    scored = [
+        (row.probabilities[classes.index(row.label)], row)
+        for row in run.tables.clips
+        if row.probabilities is not None
+    ]
+    hardest = sorted(scored, key=lambda pair: (pair[0], pair[1].clip))[:HARDEST]
+    rows = [
+        [str(k), row.clip, row.subject, row.label, str(row.prediction(classes)), percent(p)]
+        for k, (p, row) in enumerate(hardest, 1)
+    ]
+    parts: list[Grid | Picture] = [
+        Grid(
+            "hardest",
+            "The least probability of the true class",
+            ("", "clip", "subject", "class", "taken for", "probability, %"),
+            rows,
+        )
+    ]
+    store = CropStore(
+        Path(str(run.config.get("data.cache")), "crops", str(run.environment.get("store")))
+    )
+    shown = []
+    for k, (_, row) in enumerate(hardest, 1):
+        title = f"{k}. {row.label}, taken for {row.prediction(classes)}"
+        try:
+            shown.append((title, store.crops(row.clip)))
+        except (KeyError, OSError, TypeError, ValueError):
+            continue
+    if shown:
+        caption = "Their crops, from the first frame to the last"
+        parts.append(Picture("hardest", figures.clips_figure(shown), caption))
+    missing = len(hardest) - len(shown)
+    text = [f"The crops of {missing} of them are not at hand: no {store.directory}"]
+    return Section("Hardest clips", text=text if missing else (), parts=parts)

@@ -1,0 +1,247 @@
+"""A page of text, tables and figures, written as one HTML file, as Markdown and as CSV."""
+
+import base64
+import csv
+import html
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from vfer.runtime.files import atomic_write
+
+_LIST = "files.txt"
+"""Names the files of a page, so that the next one in its place can remove them."""
+_STYLE = """
+:root { color-scheme: light }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 0 auto; max-width: 70rem;
+  padding: 1rem; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: .5rem 0 }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-bottom: 1px solid #d0d7de }
+h3 { font-size: 1rem; margin: 1.2rem 0 .4rem }
+p { margin: .5rem 0; max-width: 48rem }
+.warning { background: #fff4d6; border-left: 4px solid #d29922; padding: .5rem .8rem }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #d0d7de;
+  overflow-wrap: normal; white-space: nowrap }
+th:first-child, td:first-child, td.text, th.text { text-align: left; white-space: normal;
+  min-width: 6rem }
+tr > :first-child { padding-left: 0 }
+thead th { border-bottom: 2px solid #57606a; vertical-align: bottom }
+.figures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
+figure { margin: .5rem 0; max-width: 100% }
+figure img { max-width: 100%; height: auto; display: block }
+figcaption { font-size: .85rem; color: #57606a; max-width: 40rem }
+pre { background: #f6f8fa; padding: .8rem; font-size: .8rem; overflow-x: auto }
+@media (max-width: 40rem) {
+  table { font-size: .8rem }
+  th, td { padding: .25rem .35rem }
+  th { white-space: normal }
+  th:first-child, td:first-child { min-width: 0; position: sticky; left: 0; background: #fff }
+  .text { min-width: 5.5rem }
+}
+@media print {
+  body { font-size: 11pt; padding: 0 }
+  h2, h3 { break-after: avoid }
+  figure, tr { break-inside: avoid }
+  .scroll { overflow: visible }
+  th, td { white-space: normal }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of text cells.
+
+    Attributes:
+        name: Of its CSV file, without the ending; unique on a page.
+        title: Above it.
+        header: The columns' names.
+        rows: As many cells as the header has.
+        note: A line below it.
+        shown: Whether it stands on the page; else it is its CSV file only.
+    """
+
+    name: str
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the name of its files, unique on a page, and a caption."""
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        title: Its heading.
+        text: Paragraphs before everything else.
+        warnings: Paragraphs that must not be overlooked.
+        parts: Tables and figures; neighbouring figures stand side by side where there is room.
+        listing: Text that is shown as it is, folded away.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    parts: Sequence[Grid | Picture] = ()
+    listing: str = ""
+
+
+def file_name(text: str) -> str:
+    """A text as the name of a file of a page: what is no letter, digit, - or _ becomes a -."""
+    return re.sub(r"[^\w-]", "-", text)
+
+
+def write_page(path: Path, files: Path, title: str, sections: Sequence[Section]) -> None:
+    """Write a page and what it is made of.
+
+    Args:
+        path: Of the HTML file, which needs no other file and no network.
+        files: Folder of ``report.md``, a CSV file a table, and a PDF and an SVG file a figure.
+        title: Of the page.
+        sections: Its parts.
+    """
+    files.mkdir(parents=True, exist_ok=True)
+    images, written = {}, ["report.md"]
+    for section in sections:
+        for part in section.parts:
+            if isinstance(part, Picture):
+                drawn = {kind: _draw(part.figure, kind) for kind in ("svg", "pdf")}
+                for kind, data in drawn.items():
+                    atomic_write(files / f"{part.name}.{kind}", data)
+                    written.append(f"{part.name}.{kind}")
+                images[part.name] = drawn["svg"]
+            else:
+                text = io.StringIO()
+                csv.writer(text, lineterminator="\n").writerows([part.header, *part.rows])
+                atomic_write(files / f"{part.name}.csv", text.getvalue())
+                written.append(f"{part.name}.csv")
+    atomic_write(files / "report.md", _markdown(title, sections))
+    atomic_write(path, _html(title, sections, images))
+    _replace_list(files, written)
+
+
+def _replace_list(files: Path, written: Sequence[str]) -> None:
+    """Remove what an earlier page left in a folder and this one has not; nobody else's files."""
+    record = files / _LIST
+    try:
+        before = record.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        before = []
+    for name in set(before) - set(written):
+        if re.fullmatch(r"[\w-]+\.(csv|pdf|svg)", name):
+            (files / name).unlink(missing_ok=True)
+    atomic_write(record, "".join(f"{name}\n" for name in sorted(written)))
+
+
+def _draw(figure: Figure, kind: str) -> bytes:
+    """A figure as a file, the same bytes every time."""
+    data = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "vfer", "pdf.fonttype": 42}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in another script
+        dates = {"svg": "Date", "pdf": "CreationDate"}
+        figure.savefig(data, format=kind, metadata={dates[kind]: None}, dpi=150)
+    if kind == "svg":  # Matplotlib repeats texts in comments; XML allows no control characters
+        return re.sub(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]", b"", data.getvalue())
+    return data.getvalue()
+
+
+def _numeric(cell: str) -> bool:
+    return bool(re.match(r"[-−+]?\d(?!.*\d, \d)|–?$", cell))  # a list is text
+
+
+def _table(grid: Grid) -> str:
+    columns = [[row[k] for row in grid.rows] for k in range(len(grid.header))]
+    kinds = ["" if all(map(_numeric, column)) else ' class="text"' for column in columns]
+    head = "".join(
+        f"<th{kind}>{html.escape(name)}</th>" for kind, name in zip(kinds, grid.header, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{kind}>{html.escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)
+        )
+        + "</tr>\n"
+        for row in grid.rows
+    )
+    note = f"<p>{html.escape(grid.note)}</p>" if grid.note else ""
+    return (
+        f'<h3>{html.escape(grid.title)}</h3>\n<div class="scroll"><table><thead><tr>{head}</tr>'
+        f"</thead><tbody>\n{body}</tbody></table></div>{note}\n"
+    )
+
+
+def _html(title: str, sections: Sequence[Section], images: dict[str, bytes]) -> str:
+    parts = []
+    for section in sections:
+        parts.append(f"<h2>{html.escape(section.title)}</h2>\n")
+        parts += [f'<p class="warning">{html.escape(text)}</p>\n' for text in section.warnings]
+        parts += [f"<p>{html.escape(text)}</p>\n" for text in section.text]
+        beside = False
+        for part in section.parts:
+            if isinstance(part, Picture) != beside:
+                beside = not beside
+                parts.append('<div class="figures">' if beside else "</div>")
+            if isinstance(part, Picture):
+                data = base64.b64encode(images[part.name]).decode()
+                caption = html.escape(part.caption)
+                parts.append(
+                    f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{caption}">'
+                    f"<figcaption>{caption}</figcaption></figure>\n"
+                )
+            elif part.shown:
+                parts.append(_table(part))
+        parts.append("</div>" if beside else "")
+        if section.listing:
+            listing = html.escape(section.listing)
+            parts.append(f"<details><summary>show</summary><pre>{listing}</pre></details>\n")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<body><h1>{html.escape(title)}</h1>\n{''.join(parts)}</body></html>\n"
+    )
+
+
+def _markdown(title: str, sections: Sequence[Section]) -> str:
+    def plain(text: str) -> str:
+        return re.sub(r"([\\|`*_<>\[\]#])", r"\\\1", " ".join(text.split()))
+
+    lines = [f"# {plain(title)}"]
+    for section in sections:
+        lines += ["", f"## {plain(section.title)}"]
+        for text in (*(f"Warning: {text}" for text in section.warnings), *section.text):
+            lines += ["", plain(text)]
+        for part in section.parts:
+            if isinstance(part, Picture):
+                lines += ["", f"![{plain(part.caption)}]({part.name}.svg)"]
+                continue
+            if not part.shown:
+                continue
+            lines += ["", f"### {plain(part.title)}", ""]
+            rows = [[plain(cell) for cell in row] for row in (part.header, *part.rows)]
+            rows.insert(1, ["---"] * len(part.header))
+            lines += [f"| {' | '.join(row)} |" for row in rows]
+            lines += ["", plain(part.note)] if part.note else []
+        if section.listing:
+            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", section.listing)), default=0))
+            lines += ["", fence, section.listing.rstrip("\n"), fence]
+    return "\n".join(lines) + "\n"

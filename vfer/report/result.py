@@ -1,0 +1,125 @@
+"""What a report says of the results: every model, chance, and what is published."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import yaml
+
+from vfer.report import one_model as single
+from vfer.report import several_models as comparison
+from vfer.report.bundles import Bundle, Model
+from vfer.report.numbers import percent, pooled, spread
+from vfer.report.page import Grid, Section, file_name
+from vfer.report.published import paper_row, published
+from vfer.results.scoring import MEASURES, MIN_SUBJECTS, counted
+
+
+def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
+    """List what is to be known before a result is believed."""
+    said = []
+    for bundle in bundles:
+        if bundle.wrong:
+            first = "; ".join(str(difference)[:200] for difference in bundle.wrong[:3])
+            said.append(
+                f"{bundle.path.name} does not verify, {len(bundle.wrong)} differences: {first}"
+            )
+    subjects = min(len({r.subject for r in counted(bundle.tables.clips)}) for bundle in bundles)
+    if subjects < MIN_SUBJECTS:
+        said.append(
+            f"{subjects} subjects: with fewer than {MIN_SUBJECTS} the intervals are too narrow."
+        )
+    return said
+
+
+_PUBLISHED = (
+    "Published figures come from other subject groups, and some from an iteration chosen on the "
+    "test group: they are for orientation. Pan et al. do not say whether their accuracy is of "
+    "clips or of segments."
+)
+
+
+def measures(found: Sequence[Model]) -> Grid:
+    """Each model, chance, and what is published."""
+    rows = []
+    for model in found:
+        summary, seeds = model.summary, len(model.runs)
+        rows.append(
+            [
+                model.name,
+                *(f for m in ("accuracy", "uar") for f in (spread(summary[m]), pooled(summary[m]))),
+                percent(summary["macro_f1"]["pooled"]),
+                f"± between {seeds} seeds" if seeds > 1 else "± between folds",
+            ]
+        )
+    results = found[0].results
+    chance = percent(results["chance"])
+    rows.append(["chance", chance, "", chance, "", "", f"one of {len(results['classes'])} classes"])
+    rows.append(["always the largest class", percent(results["majority"]), "", chance, "", "", ""])
+    names = {row for model in found if (row := paper_row(model.config)) is not None}
+    others = published(results["corpus"], names, len(results["classes"]))
+    for one in others:
+        uar = "" if one.uar is None else f"{one.uar:g}"  # as printed there
+        where = ", ".join(text for text in (one.where, one.note) if text)
+        rows.append([one.who, f"{one.accuracy:g}", "", uar, "", "", where])
+    return Grid(
+        "result",
+        "Accuracy is the share of clips recognised (WAR); pooled is over all clips, with a 95 % "
+        "interval over subjects",
+        (
+            "", "accuracy, %", "accuracy, pooled, %", "UAR, %", "UAR, pooled, %",
+            "macro-F1, pooled, %", "what it is",
+        ),
+        rows,
+        _PUBLISHED if others else "Nothing is published on this corpus.",
+    )  # fmt: skip
+
+
+def _numbers(found: Sequence[Model]) -> Grid:
+    """What `measures` says of each model, as unrounded fractions."""
+    rows = []
+    for model in found:
+        summary, over = model.summary, "seeds" if len(model.runs) > 1 else "folds"
+        for name in MEASURES:
+            one = summary[name]
+            low, high = (str(end) for end in one["ci95"])
+            mean, std, pooled = (str(one[key]) for key in ("mean", "std", "pooled"))
+            rows.append([model.name, name, mean, std, over, pooled, low, high])
+    header = ("model", "measure", "mean", "std", "over", "pooled", "ci95_low", "ci95_high")
+    return Grid("numbers", "Unrounded", header, rows, shown=False)
+
+
+def _listing(run: Bundle) -> list[Section]:
+    record = run.path / "config.yaml"
+    config = record.read_text(encoding="utf-8") if record.is_file() else ""
+    environment = yaml.safe_dump(run.environment, sort_keys=False, allow_unicode=True)
+    return [
+        Section(f"Config of {run.path.name}", listing=config),
+        Section(f"Environment of {run.path.name}", listing=environment),
+    ]
+
+
+def sections_of(groups: Sequence[Sequence[Model]]) -> list[Section]:
+    """What the page says of models, those of one corpus together."""
+    sections: list[Section] = []
+    for number, found in enumerate(groups):
+        results, runs = found[0].results, [run for model in found for run in model.runs]
+        protocol = results["protocol"]
+        mine = [
+            Section(
+                f"Result on {results['corpus']}",
+                text=[
+                    f"Leave-one-subject-group-out with {protocol['groups']} groups; selection "
+                    f"{results['selection']}; {results['coverage']['clips']} clips."
+                ],
+                warnings=warnings_of(runs),
+                parts=[measures(found), _numbers(found)],
+            ),
+            *([comparison.seeds(found)] if any(len(model.runs) > 1 for model in found) else []),
+            *(comparison.sections(found) if len(found) > 1 else single.sections(found[0])),
+        ]
+        prefix = f"{number}-" if len(groups) > 1 else ""
+        sections += [
+            replace(s, parts=[replace(p, name=prefix + file_name(p.name)) for p in s.parts])
+            for s in mine
+        ]
+    return [*sections, *(part for found in groups for part in _listing(found[0].runs[0]))]

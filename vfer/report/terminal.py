@@ -1,0 +1,72 @@
+"""What a finished run says on the terminal."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from vfer.report.numbers import percent, pooled, spread
+from vfer.results.scoring import MIN_SUBJECTS
+
+
+def show(results: dict[str, Any], output: Path, console: Console) -> None:
+    """The summary: the protocol's figures, the streams beside the model, and where files are."""
+    table = Table(title=f"LOSGO on {results['corpus']}, {results['protocol']['groups']} folds")
+    for column in ("", "accuracy", "UAR"):
+        table.add_column(column, justify="left" if not column else "right")
+    both = (results["accuracy"], results["uar"])
+    table.add_row("mean ± std over folds, %", *(spread(m) for m in both))
+    table.add_row("pooled (95 % interval), %", *(pooled(m) for m in both))
+    for stream, name in (("spatial", "stage 1 alone"), ("temporal", "stage 2 alone")):
+        if stream in results["streams"]:
+            scores = results["streams"][stream]
+            table.add_row(
+                f"{name}: {stream}, pooled, %",
+                percent(scores["accuracy"]),
+                percent(scores["uar"]),
+            )
+    classes = len(results["classes"])
+    table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
+    table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
+    console.print(table)
+    folds = results["folds"]
+    subjects = sum(len(fold["subjects"]) for fold in folds)
+    if subjects < MIN_SUBJECTS:
+        console.print(
+            f"{subjects} subjects: with fewer than {MIN_SUBJECTS} the intervals are too narrow"
+        )
+    gaps = [f["oracle_accuracy"] - f["accuracy"] for f in folds if f["oracle_accuracy"] is not None]
+    if gaps:
+        console.print(
+            "optimism gap: had each fold's iteration been chosen on its test group, the mean would "
+            f"read {100 * sum(gaps) / len(gaps):.1f} points more; that would be no result"
+        )
+    recall = Table(title="recall of each class, pooled, %")
+    for name in results["recall"]:
+        recall.add_column(name, justify="right")
+    recall.add_row(*(percent(r) for r in results["recall"].values()))
+    console.print(recall)
+    coverage = results["coverage"]
+    console.print(
+        f"{coverage['clips']} clips: {coverage['scored']} scored, {coverage['no_face']} without a "
+        f"face and {coverage['unreadable']} unreadable (both count as wrong), "
+        f"{coverage['excluded']} excluded"
+    )
+    console.print(f"result bundle: {output}  (results.json, predictions.csv, figures/ …)")
+
+
+def show_seeds(summary: dict[str, Any], output: Path, console: Console) -> None:
+    """The summary of several seeds: each, their mean and spread, and the interval over people."""
+    table = Table(title=f"LOSGO on {summary['corpus']}, {len(summary['seeds'])} seeds")
+    for column in ("", "accuracy", "UAR"):
+        table.add_column(column, justify="left" if not column else "right")
+    both = (summary["accuracy"], summary["uar"])
+    for number, seed in enumerate(summary["seeds"]):
+        values = (percent(m["values"][number]) for m in both)
+        table.add_row(f"seed {seed}, mean over folds, %", *values)
+    table.add_section()
+    table.add_row("mean ± std over seeds, %", *(spread(m) for m in both))
+    table.add_row("pooled (95 % interval over subjects), %", *(pooled(m) for m in both))
+    console.print(table)
+    console.print(f"{', '.join(summary['bundles'])} and results.json: {output}")

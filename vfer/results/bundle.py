@@ -1,0 +1,226 @@
+"""The result bundle on disk: its tables, its JSON files, and how folds become one bundle.
+
+Each fold writes ``fold-<k>/`` by itself, its marker ``fold.json`` last. `assemble` builds the
+top-level files from the folds, wherever these were run. Numbers are written so that reading them
+gives the same float64 again.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from vfer.results.scoring import results
+from vfer.results.tables import (
+    STREAMS,
+    TABLES,
+    ClipResult,
+    SegmentResult,
+    StreamResult,
+    Tables,
+    flaw,
+    read_tables,
+    write_tables,
+)
+from vfer.runtime.files import read_json, sha256, write_json
+
+MARKER = "fold.json"
+UNLISTED = ("files.json", "report.html", "report", "wandb", "tensorboard")
+"""Top-level names that ``files.json`` leaves out: itself, reports (made later), loggers' files."""
+
+
+def write_folds(path: Path, folds: Sequence[Collection[str]]) -> None:
+    """Write ``folds.json``: ``{"0": ["subject", …], …}``, each group's subjects sorted."""
+    write_json(path, {str(fold): sorted(subjects) for fold, subjects in enumerate(folds)})
+
+
+def read_folds(path: Path) -> dict[int, tuple[str, ...]]:
+    """Read ``folds.json``: fold → subjects.
+
+    Raises:
+        ValueError: It is not an object whose keys are 0, 1, 2, … and whose values list subjects.
+    """
+    value = read_json(path)
+    well_formed = (
+        isinstance(value, dict)
+        and value
+        and list(value) == [str(k) for k in range(len(value))]
+        and all(isinstance(v, list) and all(isinstance(s, str) for s in v) for v in value.values())
+    )
+    if not well_formed:
+        raise ValueError(f'{path}: not of the form {{"0": ["subject", …], "1": …}}')
+    return {int(fold): tuple(subjects) for fold, subjects in value.items()}
+
+
+def fold_directory(output: Path, fold: int) -> Path:
+    """Where a fold keeps its files: ``output/fold-<k>``."""
+    return output / f"fold-{fold}"
+
+
+def seed_folders(output: Path) -> list[str]:
+    """The names of the bundles of several seeds below a folder, ``seed-<s>``."""
+    return sorted(path.name for path in output.glob("seed-*") if path.is_dir())
+
+
+def is_complete(output: Path, fold: int, key: str | None = None) -> bool:
+    """Whether the fold has been written to its end, and (if given) from the inputs of ``key``."""
+    marker = fold_directory(output, fold) / MARKER
+    return marker.is_file() and (key is None or read_json(marker)["key"] == key)
+
+
+def write_fold(
+    output: Path,
+    fold: int,
+    tables: Tables,
+    *,
+    subjects: Collection[str],
+    classes: Sequence[str],
+    key: str = "",
+) -> None:
+    """Write the files of one finished fold into ``output/fold-<k>/``, the marker last.
+
+    Args:
+        output: The bundle's folder.
+        fold: Counted from 0.
+        tables: The fold's rows only.
+        subjects: The fold's test group.
+        classes: In the order of every probability vector.
+        key: Says what the fold was made from (config, corpus); `assemble` refuses to mix keys.
+
+    Raises:
+        ValueError: A row belongs to another fold or subject, or has impossible probabilities, as
+            those of a network that diverged.
+    """
+    rows: list[ClipResult | SegmentResult | StreamResult]
+    rows = [*tables.clips, *tables.segments, *tables.streams]
+    for row in rows:
+        where = f"fold {fold}, clip {row.clip!r}"
+        if row.fold != fold:
+            raise ValueError(f"{where}: the row says fold {row.fold}")
+        if row.subject not in subjects:
+            raise ValueError(f"{where}: subject {row.subject!r} is not in the fold's test group")
+        wrong = None if row.probabilities is None else flaw(row.probabilities)
+        if wrong is not None:
+            raise ValueError(
+                f"{where}: probabilities {wrong}; did the training diverge? "
+                "A smaller learning rate helps"
+            )
+    directory = fold_directory(output, fold)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MARKER).unlink(missing_ok=True)
+    write_tables(directory, tables, classes)
+    marker = {
+        "fold": fold,
+        "subjects": sorted(subjects),
+        "classes": list(classes),
+        "key": key,
+        "clips": len(tables.clips),
+        "segments": len(tables.segments),
+        "files": {name: sha256(directory / name) for name in TABLES},
+    }
+    write_json(directory / MARKER, marker)
+
+
+def _read_fold(
+    output: Path, fold: int, subjects: Collection[str], classes: Sequence[str]
+) -> tuple[Tables, str]:
+    directory = fold_directory(output, fold)
+    marker = read_json(directory / MARKER)
+    for name, mine in (("fold", fold), ("subjects", sorted(subjects)), ("classes", list(classes))):
+        if marker.get(name) != mine:
+            raise ValueError(
+                f"{directory / MARKER}: {name} {marker.get(name)}, the bundle has {mine}"
+            )
+    for name in TABLES:
+        if sha256(directory / name) != marker.get("files", {}).get(name):
+            raise ValueError(f"{directory / name} has changed since the fold was finished")
+    return read_tables(directory, classes), marker.get("key", "")
+
+
+def list_files(output: Path) -> dict[str, str]:
+    """Every file of the bundle, as ``files.json`` names it: POSIX path below the folder → SHA-256.
+
+    Left out are `UNLISTED`, links, hidden and temporary files and locks.
+    """
+    return {
+        path.relative_to(output).as_posix(): sha256(path)
+        for path in sorted(output.rglob("*"))
+        if path.is_file()
+        and not path.is_symlink()
+        and path.relative_to(output).parts[0] not in UNLISTED
+        and not any(part.startswith(".") for part in path.relative_to(output).parts)
+        and path.suffix not in (".tmp", ".lock")
+    }
+
+
+def assemble(
+    output: Path,
+    *,
+    corpus: str,
+    classes: Sequence[str],
+    protocol: str,
+    selection: str,
+    seeds: Sequence[int],
+    excluded: Sequence[ClipResult] = (),
+) -> dict[str, Any]:
+    """Build the top-level files from ``folds.json`` and the folds, all of which must be complete.
+
+    Args:
+        output: The bundle's folder. When all that belongs to it is there, `seal` it.
+        corpus: Its name.
+        classes: In the order of every probability vector.
+        protocol: Its name, ``losgo``.
+        selection: ``last`` or ``validation``.
+        seeds: Of the training runs.
+        excluded: The rows of clips that are in no fold.
+
+    Returns:
+        The content of ``results.json``.
+
+    Raises:
+        ValueError: Folds are missing, or do not belong together.
+    """
+    folds = read_folds(output / "folds.json")
+    missing = [str(fold) for fold in folds if not is_complete(output, fold)]
+    if missing:
+        raise ValueError(
+            f"{output}: {len(missing)} of {len(folds)} folds not complete: {', '.join(missing)}; "
+            f"run each with --fold K, then assemble again"
+        )
+    parts = [_read_fold(output, fold, group, classes) for fold, group in folds.items()]
+    keys = [key for _, key in parts]
+    if len(set(keys)) > 1:
+        raise ValueError(f"{output}: folds made from different configs or corpora: {keys}")
+    tables = Tables(
+        clips=(
+            *(row for part, _ in parts for row in sorted(part.clips, key=lambda r: r.clip)),
+            *sorted(excluded, key=lambda r: r.clip),
+        ),
+        segments=tuple(
+            row
+            for part, _ in parts
+            for row in sorted(part.segments, key=lambda r: (r.clip, r.start))
+        ),
+        streams=tuple(
+            row
+            for part, _ in parts
+            for row in sorted(part.streams, key=lambda r: (STREAMS.index(r.stream), r.clip))
+        ),
+        curves=tuple(row for part, _ in parts for row in part.curves),
+    )
+    result = results(
+        tables,
+        corpus=corpus,
+        classes=classes,
+        protocol=protocol,
+        folds=folds,
+        selection=selection,
+        seeds=seeds,
+    )
+    write_tables(output, tables, classes)
+    write_json(output / "results.json", result)
+    return result
+
+
+def seal(output: Path) -> None:
+    """Write ``files.json``, the hashes of all that is in the bundle: its last file."""
+    write_json(output / "files.json", list_files(output))

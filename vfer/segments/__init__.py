@@ -1,0 +1,5 @@
+"""Segments of clips: which frames, and the images the networks take (sections 3.2 and 4.2)."""
+
+from vfer.segments.indices import fit_length, segment_frames, windows
+
+__all__ = ["fit_length", "segment_frames", "windows"]

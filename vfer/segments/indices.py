@@ -1,0 +1,133 @@
+"""Which frames of a clip form a segment (section 4.2 of the paper)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_LENGTH, MAX_LENGTH = 2, 20
+"""Legal segment lengths L; two frames are the least that have motion between them."""
+
+
+def check_length(length: int) -> None:
+    """Refuse a segment length outside the paper's range.
+
+    Raises:
+        ValueError: Naming the value and the legal range.
+    """
+    if not MIN_LENGTH <= length <= MAX_LENGTH:
+        raise ValueError(
+            f"segment_length is {length}; it must be between {MIN_LENGTH} and {MAX_LENGTH} frames"
+        )
+
+
+def fit_length(n: int, length: int) -> NDArray[np.int64]:
+    """Fit a run of ``n`` frames to ``length`` by the paper's drop/repeat rule.
+
+    A longer run loses (n − L)/2 frames at each end; a shorter one has its first and its last frame
+    repeated (L − n)/2 times. An odd remainder goes to the end. (The paper prints (L − 16)/2 and
+    uses L for both lengths.)
+
+    Args:
+        n: Frames there are, at least 1.
+        length: Frames wanted, L, at least 1.
+
+    Returns:
+        ``length`` frame indices in 0…n−1, int64, never decreasing.
+
+    Raises:
+        ValueError: If there is no frame, or none is wanted.
+    """
+    if n < 1 or length < 1:
+        raise ValueError(f"cannot fit {n} frames to {length}: both must be at least 1")
+    start = (n - length) // 2 if n >= length else -((length - n) // 2)
+    return np.clip(np.arange(start, start + length, dtype=np.int64), 0, n - 1)
+
+
+def windows(
+    n: int, length: int, per_clip: int | None = None, stride: int | None = None
+) -> NDArray[np.int64]:
+    """Start frames of a clip's segments.
+
+    Args:
+        n: Frames of the clip, at least 1.
+        length: Frames of a segment, L.
+        per_clip: So many evenly spaced starts, ``round(linspace(0, max(n − L, 0), per_clip))``,
+            repeated where the clip is short, so that the count is the same for every clip. The
+            paper's 19 350 segments of 1290 clips are exactly 15 a clip, the default.
+        stride: Instead: 0, s, 2s … while a whole window fits, at least one.
+
+    Returns:
+        Start frames, int64. A clip shorter than L has starts 0; ``segment_frames`` fits it.
+
+    Raises:
+        ValueError: If both rules are given, or a number is not positive.
+    """
+    if per_clip is not None and stride is not None:
+        raise ValueError(
+            f"give per_clip or stride, not both (per_clip={per_clip}, stride={stride})"
+        )
+    for name, value in (("n", n), ("length", length), ("per_clip", per_clip), ("stride", stride)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    last = max(n - length, 0)
+    if stride is not None:
+        return np.arange(0, last + 1, stride, dtype=np.int64)
+    return np.round(np.linspace(0, last, per_clip or 15)).astype(np.int64)
+
+
+def nearest_stride(frames: Sequence[int], length: int, total: int) -> int:
+    """The stride that gives a number of segments nearest to a published one.
+
+    Args:
+        frames: Of each clip, at least one.
+        length: Frames of a segment, L.
+        total: The number wanted.
+
+    Returns:
+        The stride; of equally near ones the smallest.
+    """
+
+    def away(stride: int) -> int:
+        return abs(sum(len(windows(n, length, stride=stride)) for n in frames) - total)
+
+    return min(range(1, max(frames) + 1), key=away)
+
+
+def segment_frames(n: int, length: int, start: int) -> NDArray[np.int64]:
+    """Frame indices of the segment that begins at ``start`` in a clip of ``n`` frames.
+
+    A clip shorter than the segment is fitted by ``fit_length``.
+
+    Raises:
+        ValueError: If the window does not lie in the clip.
+    """
+    if n < length and start == 0:
+        return fit_length(n, length)
+    if not 0 <= start <= n - length:
+        raise ValueError(f"a segment of {length} frames cannot start at {start} in a clip of {n}")
+    return np.arange(start, start + length, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Which segments a clip gives.
+
+    Attributes:
+        per_clip: So many evenly spaced windows a clip (null if stride is given).
+        stride: Instead, a window every so many frames.
+    """
+
+    per_clip: int | None = 15
+    stride: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse two rules, none, or numbers below 1."""
+        if (self.per_clip is None) == (self.stride is None):
+            raise ValueError(
+                f"windows.per_clip is {self.per_clip} and windows.stride {self.stride}; give one "
+                "of the two and set the other to null"
+            )
+        if min(self.per_clip or 1, self.stride or 1) < 1:
+            raise ValueError("windows.per_clip and windows.stride must be at least 1")

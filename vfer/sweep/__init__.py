@@ -1,0 +1,1 @@
+"""``vfer.sweep``: many runs of one sweep file."""

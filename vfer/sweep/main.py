@@ -1,0 +1,54 @@
+"""``python -m vfer.sweep``: the points of a W&B sweep file, each a run of its own, without W&B.
+
+The file is one that ``wandb sweep`` takes.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from vfer.runtime.console import UsageError, run_command
+from vfer.sweep.points import config_parser
+from vfer.sweep.run import sweep
+
+
+def _arguments(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = config_parser(
+        prog="python -m vfer.sweep",
+        usage="%(prog)s SWEEP.yaml [--config FILE] [--output DIR] [--points N] [--seed N] "
+        "[options of vfer.fit for every point]",
+        description="Run the points of a W&B sweep file here, without W&B.",
+    )
+    parser.add_argument("sweep", type=Path, metavar="SWEEP.yaml")
+    parser.add_argument("--output", type=Path, help="default runs/<sweep file's name>")
+    parser.add_argument("--points", type=int, help="the most points; default run_cap of the file")
+    parser.add_argument("--seed", type=int, default=0, help="of method random; default 0")
+    try:
+        found, more = parser.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        raise UsageError(str(error)) from error
+    if found.points is not None and found.points < 1:
+        raise UsageError(f"--points is {found.points}; it must be at least 1")
+    return found, more
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
+
+    def command() -> None:
+        found, more = _arguments(words)
+        sweep(
+            found.sweep,
+            found.output or Path("runs", found.sweep.stem),
+            Console(highlight=False),
+            configs=found.config,
+            points=found.points,
+            seed=found.seed,
+            more=more,
+        )
+
+    return run_command(command, words)
