@@ -10,6 +10,8 @@ import resource
 import sys
 import time
 import warnings
+from functools import partial
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -20,10 +22,12 @@ from torch.utils.data import DataLoader, Dataset
 from vfer.config.tree import DataConfig, OptimizerConfig
 from vfer.fit.datamodule import Transform
 from vfer.fit.module import StageModule
+from vfer.fit.plan import Randomness
 from vfer.flow.settings import FlowConfig
 from vfer.networks import AlexNetStream, SegmentNetwork
 from vfer.results.tables import STREAMS
 from vfer.segments.batch import SegmentBatch, StreamInputs
+from vfer.segments.images import stream_inputs
 
 
 class Segments(Dataset[SegmentBatch]):
@@ -46,7 +50,9 @@ class Segments(Dataset[SegmentBatch]):
 class Module(StageModule):
     """Makes the images of a batch on the device, as the data module of a stage does."""
 
-    transform: Transform
+    def __init__(self, transform: Transform, *arguments: Any) -> None:  # noqa: ANN401 - as there
+        super().__init__(*arguments)
+        self.transform = transform
 
     def on_after_batch_transfer(self, batch: SegmentBatch, dataloader_idx: int) -> StreamInputs:
         """Flow and images."""
@@ -83,8 +89,9 @@ def main() -> None:
     data = DataConfig("facs", segment_length=given.length, flow=FlowConfig(cache=False))
     streams = {name: AlexNetStream(width=given.width) for name in STREAMS}
     network = SegmentNetwork(streams, given.length - 1, 6)
-    module = Module(network, "vlan", OptimizerConfig(lr=1e-6), 2)
-    module.transform = Transform("vlan", given.input_size, data)
+    size = given.input_size
+    transform = partial(stream_inputs, streams=STREAMS, size=size, config=data.flow)
+    module = Module(transform, network, OptimizerConfig(lr=1e-6), 2, Randomness(0, 0, "vlan"))
     parts = given.batch_size // given.micro_batch
     clock = Clock()
     trainer = pl.Trainer(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 
 from vfer.config.tree import AugmentationConfig, DataConfig, StageConfig
 from vfer.corpora import Clip
-from vfer.fit.datamodule import StageData, Transform
+from vfer.fit.datamodule import StageData
 from vfer.fit.datasets import ClipDataset, Frames, Part, StepDataset, part, shares
+from vfer.fit.plan import Randomness
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore, Entry, array_bytes, flow_key
 from vfer.runtime.files import atomic_write
+from vfer.segments.images import stream_inputs
 from vfer.segments.indices import WindowConfig, fit_length, windows
 
 LENGTHS = {
@@ -28,6 +31,11 @@ CONFIG = DataConfig(
     "enterface05", segment_length=5, windows=WindowConfig(per_clip=3), flow=FlowConfig(cache=False)
 )
 CACHED = replace(CONFIG, flow=FlowConfig())
+VLAN = Randomness(0, 0, "vlan")
+
+
+def images_of(streams, config):
+    return partial(stream_inputs, streams=streams, size=64, config=config.flow)
 
 
 @pytest.fixture
@@ -58,7 +66,8 @@ def steps_of(made, stage="vlan", subjects="12", config=CONFIG, seed=0, fold=0, *
     chosen = part(corpus, store, frozenset(subjects), config)
     frames = Frames(store, config)
     stage_settings = stage_config(**settings)
-    return StepDataset(chosen, frames, corpus.classes, stage_settings, stage, seed, fold)
+    single, randomness = stage != "vlan", Randomness(seed, fold, stage)
+    return StepDataset(chosen, frames, corpus.classes, stage_settings, single, randomness)
 
 
 def assert_same(first, second):
@@ -99,7 +108,8 @@ def bare_steps(stage, batch_size, seed):
     starts = (np.arange(3),) * 4
     frames = Frames(CropStore(Path("nowhere")), CONFIG)
     chosen = Part(clips, (0, 1, 2, 3), starts)
-    return StepDataset(chosen, frames, ("fear",), stage_config(batch_size), stage, seed, 0)
+    single, randomness = stage != "vlan", Randomness(seed, 0, stage)
+    return StepDataset(chosen, frames, ("fear",), stage_config(batch_size), single, randomness)
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"fold": 1}, {"stage": "temporal"}])
@@ -234,7 +244,8 @@ def test_flow_that_augmentation_changes_is_not_read_from_the_cache(made):
     chosen = part(corpus, store, frozenset("12"), CACHED)
     frames = Frames(store, CACHED, cached_flow=False)
     settings = replace(stage_config(), augmentation=AugmentationConfig(rotation=5))
-    batch = StepDataset(chosen, frames, corpus.classes, settings, "vlan", 0, 0)[0]
+    steps = StepDataset(chosen, frames, corpus.classes, settings, False, VLAN)
+    batch = steps[0]
     assert batch.flow is None
     assert batch.warp.shape == (4, 3)
 
@@ -294,13 +305,11 @@ def test_a_part_holds_no_clip_of_another_subject_and_none_that_cannot_be_used(ma
 @pytest.mark.parametrize("loaders", [0, 1])
 def test_the_loader_gives_the_steps_in_order_whatever_the_number_of_processes(made, loaders):
     corpus, store = made
-    data = replace(CONFIG, loaders=loaders)
+    data = CONFIG
     chosen = part(corpus, store, frozenset("12"), data)
     stage_settings = stage_config(iterations=3)
-    module = StageData(
-        chosen, Frames(store, data), corpus.classes, data, stage_settings,
-        Transform("vlan", 64, data), "vlan", 0, 0,
-    )  # fmt: skip
+    steps = StepDataset(chosen, Frames(store, data), corpus.classes, stage_settings, False, VLAN)
+    module = StageData(steps, images_of(("spatial", "temporal"), data), loaders)
     batches = list(module.train_dataloader())
     assert len(batches) == 3
     alone = steps_of(made, iterations=3)
@@ -314,7 +323,7 @@ def test_the_loader_gives_the_steps_in_order_whatever_the_number_of_processes(ma
 
 @pytest.mark.parametrize(("stage", "name"), [("spatial", "spatial"), ("temporal", "temporal")])
 def test_the_first_stages_get_their_own_stream_only(made, stage, name):
-    images = Transform(stage, 64, CACHED)(steps_of(made, stage, config=CACHED)[0]).images
+    images = images_of((stage,), CACHED)(steps_of(made, stage, config=CACHED)[0]).images
     assert set(images) == {name}
     assert images[name].shape == (4, 1, 3, 64, 64)
 
@@ -342,7 +351,7 @@ def test_the_shards_of_a_step_make_up_the_batch_of_one_process(made, processes, 
     config = replace(whole.config, micro_batch=micro_batch)
     shards = [
         StepDataset(
-            whole.part, whole.frames, ("anger", "fear"), config, "vlan", 0, 0, rank, processes
+            whole.part, whole.frames, ("anger", "fear"), config, False, VLAN, rank, processes
         )
         for rank in range(processes)
     ]

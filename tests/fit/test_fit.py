@@ -12,10 +12,9 @@ from safetensors.numpy import load_file
 from torchvision.models import alexnet
 
 from vfer.corpora.facs.files import write_video
-from vfer.fit.datasets import STAGES
 from vfer.fit.main import main
 from vfer.fit.module import StageModule
-from vfer.results.tables import read_tables
+from vfer.results.tables import STAGES, read_tables
 from vfer.verify import main as verify
 from vfer.video import read_frames
 

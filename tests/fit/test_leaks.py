@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from vfer.config.parser import parse
-from vfer.fit.datasets import STAGES, Frames, StepDataset
 from vfer.fit.evaluation import measure
+from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.run import open_run, split
 from vfer.fit.stages import train_stage
+from vfer.fit.training import steps_of
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 # Enough to learn sixty clips by heart in seconds: single frames, no dropout, no augmentation.
@@ -42,10 +43,8 @@ def test_every_batch_of_every_stage_holds_training_subjects_only(memoriser):
         assert {c.subject for c in fold.test.clips} == group
         assert {c.subject for c in fold.train.clips}.isdisjoint(group)
         tested |= group
-        frames = Frames(run.store, run.config.data)
-        for stage in STAGES:
-            settings = getattr(run.config.stages, stage)
-            steps = StepDataset(fold.train, frames, run.corpus.classes, settings, stage, 0, number)
+        for stage in stages_of(run.config):
+            steps = steps_of(run, fold, stage, Randomness(0, number, stage.name))
             seen = {run.corpus.clips[i].subject for n in range(3) for i in steps[n].clip.tolist()}
             assert seen
             assert seen.isdisjoint(group)
@@ -65,7 +64,8 @@ def test_labels_permuted_over_clips_score_at_chance(memoriser, tmp_path):
 
     def right(fold, name):
         """How many clips of the test side are recognised after stage 1."""
-        stage = train_stage(run, fold, "spatial", {}, tmp_path / name, [], Console(quiet=True))
+        spatial, *_ = stages_of(run.config)
+        stage = train_stage(run, fold, spatial, {}, tmp_path / name, [], Console(quiet=True))
         share, _ = measure(stage.test, [labels[c.name] for c in fold.test.clips], 0)
         return round(share * len(fold.test.clips))
 

@@ -10,10 +10,12 @@ from torch.utils.data import DataLoader
 
 from vfer.config.tree import OptimizerConfig
 from vfer.fit.module import StageModule
+from vfer.fit.plan import Randomness
 from vfer.networks import AlexNetStream, EmotionalVlan, FrameNetwork, SegmentNetwork
 from vfer.segments.batch import StreamInputs
 
 SIZE = 64
+VLAN = Randomness(0, 0, "vlan")
 
 
 def network(stage, dropout=0.0):
@@ -51,7 +53,7 @@ def trainer(tmp_path, loggers=(), **more):
 def test_a_plain_trainer_and_loader_train_it(stage, tmp_path):
     loader = DataLoader(list(batches(stage)), batch_size=None)
     optimizer = OptimizerConfig(name="adamw", lr=0.0005, schedule="cosine")
-    module = StageModule(network(stage), stage, optimizer, iterations=40)
+    module = StageModule(network(stage), optimizer, 40, Randomness(0, 0, stage))
     plain = trainer(tmp_path, max_epochs=10, log_every_n_steps=1)
     losses = []
 
@@ -74,7 +76,7 @@ def test_parts_weighted_by_their_size_make_up_the_gradient_of_the_whole_batch(tm
     bounds = ((0, 3), (3, 5), (5, 6))
     parts = [StreamInputs({"spatial": images[a:b]}, label[a:b], (b - a) * 3 / 6) for a, b in bounds]
     optimizer = OptimizerConfig(lr=0.1, momentum=0, weight_decay=0)
-    module = StageModule(network("spatial"), "spatial", optimizer, iterations=1)
+    module = StageModule(network("spatial"), optimizer, 1, Randomness(0, 0, "spatial"))
     reference = network("spatial")
     loss = torch.nn.functional.cross_entropy(reference(images.flatten(0, 1)), label)
     loss.backward()
@@ -88,7 +90,7 @@ def test_parts_weighted_by_their_size_make_up_the_gradient_of_the_whole_batch(tm
 def after_one_step(tmp_path, frozen=False, **rates):
     """A ``vlan`` network's weights after a step of plain SGD."""
     settings = OptimizerConfig(lr=0.001, momentum=0, weight_decay=0, **rates)
-    module = StageModule(network("vlan"), "vlan", settings, iterations=1)
+    module = StageModule(network("vlan"), settings, 1, VLAN)
     module.network.vlan.a.requires_grad_(not frozen)
     loader = DataLoader(list(batches("vlan", count=1)), batch_size=None)
     trainer(tmp_path, max_steps=1).fit(module, loader)
@@ -107,7 +109,7 @@ def test_emotional_vlan_has_a_learning_rate_of_its_own(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_the_size_of_the_first_logits_is_logged_once(tmp_path):
-    module = StageModule(network("vlan"), "vlan", OptimizerConfig(), iterations=3)
+    module = StageModule(network("vlan"), OptimizerConfig(), 3, VLAN)
     steps = list(batches("vlan", count=3))
     with torch.no_grad():
         expected = module(steps[0].images).abs().mean().item()
@@ -122,7 +124,7 @@ def test_the_size_of_the_first_logits_is_logged_once(tmp_path):
 
 def losses_of(model, draw, steps):
     """Cross-entropy along the paper's SGD: learning rate 0.001 for all, momentum 0.9."""
-    optimizer = StageModule(model, "vlan", OptimizerConfig(), steps).configure_optimizers()
+    optimizer = StageModule(model, OptimizerConfig(), steps, VLAN).configure_optimizers()
     losses = []
     for _ in range(steps):
         x, label = draw()

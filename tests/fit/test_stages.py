@@ -21,14 +21,15 @@ from sklearn.preprocessing import StandardScaler
 from vfer.baselines.classifier import fit_classifier
 from vfer.config.parser import parse
 from vfer.fit import evaluation
-from vfer.fit.datamodule import Transform
-from vfer.fit.datasets import STAGES, ClipDataset, Frames
+from vfer.fit.datasets import ClipDataset, Frames
 from vfer.fit.evaluation import evaluate
 from vfer.fit.loggers import StageLogger
 from vfer.fit.main import main
 from vfer.fit.module import StageModule
+from vfer.fit.plan import stages_of
 from vfer.fit.run import open_run, split
 from vfer.fit.stages import train_stage
+from vfer.fit.training import transform_of
 from vfer.results.tables import read_tables
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import read_json
@@ -54,7 +55,16 @@ def open_tiny(cache, *more):
 
 def train(run, directory, stage="spatial", number=0, before=None, fold=None, end=None):
     fold = split(run, number) if fold is None else fold
-    return train_stage(run, fold, stage, before or {}, directory / stage, [], QUIET, end)
+    before, where = before or {}, directory / stage
+    return train_stage(run, fold, stage_of(run, stage), before, where, [], QUIET, end)
+
+
+def stage_of(run, name):
+    return {stage.name: stage for stage in stages_of(run.config)}[name]
+
+
+def images_of(run, name="vlan"):
+    return transform_of(run, stage_of(run, name))
 
 
 def left(directory, stage="spatial"):
@@ -132,7 +142,8 @@ def test_no_step_is_logged_twice_to_wandb(whole, tmp_path, monkeypatch):
 
     def fit():
         loggers = [StageLogger(experiment=wandb.init(mode="disabled"), prefix="spatial")]
-        return train_stage(run, split(run, 0), "spatial", {}, tmp_path / "spatial", loggers, QUIET)
+        spatial = stage_of(run, "spatial")
+        return train_stage(run, split(run, 0), spatial, {}, tmp_path / "spatial", loggers, QUIET)
 
     with monkeypatch.context() as patch:
         kill_at(patch, 5)  # one step after the last checkpoint
@@ -199,7 +210,7 @@ def test_a_killed_process_goes_on_from_its_checkpoint(cache, tmp_path):
     again = fit()
     said = again.communicate()[0].decode()
     assert again.returncode == 0, said
-    assert "vlan: goes on from iteration" in said
+    assert "vlan: resumed from iteration" in said
     for name in ("vlan/weights.safetensors", "vlan/metrics.csv", "curves.csv", "segments.csv"):
         ours = (tmp_path / "killed" / "fold-0" / name).read_bytes()
         assert ours == (tmp_path / "whole" / "fold-0" / name).read_bytes(), name
@@ -211,7 +222,7 @@ def three(cache, tmp_path_factory):
     output = tmp_path_factory.mktemp("three")
     run = open_tiny(cache)
     before = {}
-    for stage in STAGES:
+    for stage in ("spatial", "temporal", "vlan"):
         before[stage] = train(run, output / "fold-0", stage, 0, before)
     return run, before, output
 
@@ -429,13 +440,12 @@ def test_the_non_trained_schema_is_logistic_regression_on_the_streams_features(
         assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
     fold = split(run, 0)
     data = ClipDataset(fold.train, Frames(run.store, run.config.data), run.corpus.classes)
-    module = StageModule(stage.network, "vlan", run.config.stages.vlan.optimizer, 0)
-    found = evaluate(module, data, Transform("vlan", 64, run.config.data))
+    found = evaluate(stage.network, data, images_of(run))
     stage.network.eval()
     features, labels, who = [], [], []
     for i, clip in enumerate(fold.train.clips):
         batch = data[i]
-        images = Transform("vlan", 64, run.config.data)(batch.pairs).images
+        images = images_of(run)(batch.pairs).images
         stream = {n: stage.network.streams[n](x[:, 0]) for n, x in images.items()}
         both = stream["spatial"] + stream["temporal"]
         features += [both[pairs].sum(0).detach().numpy() for pairs in batch.segments]
@@ -490,9 +500,8 @@ def test_a_training_in_micro_batches_goes_on_at_a_step(cache, tmp_path, monkeypa
 def test_evaluation_in_smaller_chunks_says_the_same(three, monkeypatch):
     run, before, _ = three
     data = ClipDataset(split(run, 0).test, Frames(run.store, run.config.data), run.corpus.classes)
-    module = StageModule(before["vlan"].network, "vlan", run.config.stages.vlan.optimizer, 1)
     monkeypatch.setattr(evaluation, "CHUNK", 2)
-    found = evaluate(module, data, Transform("vlan", 64, run.config.data))
+    found = evaluate(before["vlan"].network, data, images_of(run))
     for ours, theirs in zip(found, before["vlan"].test, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
@@ -500,7 +509,7 @@ def test_evaluation_in_smaller_chunks_says_the_same(three, monkeypatch):
 def test_bf16_mixed_trains_float32_weights_and_is_scored_in_float32(cache, three, tmp_path):
     _, before, _ = three
     run = open_tiny(cache, "--trainer.precision", "bf16-mixed")
-    for stage in STAGES:
+    for stage in ("spatial", "temporal", "vlan"):
         mixed = train(run, tmp_path, stage, 0, before)
         difference = 0.0
         for ours, theirs in zip(

@@ -11,8 +11,9 @@ from vfer.config.keys import differing, flatten
 from vfer.config.parser import parse
 from vfer.corpora import Corpus
 from vfer.fit.main import main
-from vfer.fit.run import Run, stages_of
-from vfer.fit.stages import Stage, build
+from vfer.fit.plan import stages_of
+from vfer.fit.run import Run
+from vfer.fit.stages import TrainedStage, build
 from vfer.networks import AlexNetStream, SegmentNetwork
 from vfer.networks.alexnet import Variant
 from vfer.networks.vlan import Pool
@@ -46,7 +47,8 @@ def test_a_table_config_builds_its_networks(path):
     run = Run(config, Corpus("made", CLASSES, ()), None, (), None, "")
     before = {}
     for stage in stages_of(config):
-        before[stage] = Stage(build(run, stage, 0, before), "", (), [], frozenset(), 0)
+        network = build(run, stage, 0, before)
+        before[stage.name] = TrainedStage(network, "", (), [], frozenset(), 0)
     network = before["vlan"].network.eval()
     names = [path.stem] if path.stem in ("spatial", "temporal") else ["spatial", "temporal"]
     assert list(network.streams) == names

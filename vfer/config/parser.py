@@ -13,7 +13,8 @@ from jsonargparse import ArgumentParser, get_loader, set_dumper, set_loader
 from pytorch_lightning import Trainer
 
 from vfer.config.tree import Config, DataConfig, LoggerConfig, ProtocolConfig, StagesConfig
-from vfer.networks.settings import ModelConfig
+from vfer.networks.settings import OWN, ModelConfig
+from vfer.plugs import normal
 from vfer.runtime.console import UsageError
 
 # What a stage decides itself, or what would end or thin out a run behind its back.
@@ -110,6 +111,21 @@ def build_parser(prog: str) -> ArgumentParser:
     return parser
 
 
+def _class_paths(words: Iterable[str]) -> list[str]:
+    """Write ``--model.backbone mine.Class`` in full, so that its arguments may follow."""
+    keys = "|".join(("data.corpus", *(f"model.{name}" for name in OWN)))
+    key, path = re.compile(f"--({keys})"), re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+    full: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and key.fullmatch(name) and path.fullmatch(value):
+            word = f"{name}.class_path={value}"
+        elif full and key.fullmatch(full[-1]) and path.fullmatch(word):
+            full[-1] += ".class_path"
+        full.append(word)
+    return full
+
+
 def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     """Parse a command line.
 
@@ -120,8 +136,10 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     given = sys.argv[1:] if argv is None else list(argv)
     try:
         found = parser.parse_args(
-            [re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given]
+            _class_paths(re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given)
         )
+        for name in OWN:
+            found.model[name] = normal(f"model.{name}", found.model[name])
         made = parser.instantiate(found)
     except argparse.ArgumentError as error:
         said = " ".join(str(error).split())

@@ -156,7 +156,8 @@ class StageConfig:
         from: Start from the same stage and fold of the bundle in this folder, rather than from
             the stages before it (written ``from_`` in Python).
         frozen: Parts that keep their values: ``streams``, the AlexNets, and in ``vlan`` also
-            ``vlan``, EmotionalVlan's aₖ. The classifier is always trained.
+            ``vlan``, EmotionalVlan's aₖ; in ``network`` children of the network by their names.
+            The paper's classifiers are always trained.
         batch_size: Images a step in ``spatial`` and ``temporal``, segments in ``vlan``.
         micro_batch: Samples that go through the network at a time, to save memory; the gradient is
             that of the whole batch. Null: all of a process's share.
@@ -168,7 +169,7 @@ class StageConfig:
 
     iterations: int = 5000
     from_: Path | None = None
-    frozen: list[Literal["streams", "vlan"]] = field(default_factory=list)
+    frozen: list[str] = field(default_factory=list)
     batch_size: int = 40
     micro_batch: int | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -192,6 +193,7 @@ class StagesConfig:
         spatial: Stage 1, the spatial AlexNet on single frames.
         temporal: Stage 2, the temporal AlexNet on single flow images.
         vlan: Stage 3, both streams with EmotionalVlan on segments, end to end.
+        network: The only stage of ``model.network``, on segments; not used without it.
         schema: ``trained``, or ``non_trained``: instead of stage 3, logistic regression on what
             EmotionalVlan with aₖ = 0 makes of the streams of stages 1 and 2 (Table 1). Nothing of
             ``vlan`` is used then.
@@ -204,6 +206,7 @@ class StagesConfig:
     spatial: StageConfig = field(default_factory=StageConfig)
     temporal: StageConfig = field(default_factory=StageConfig)
     vlan: StageConfig = field(default_factory=StageConfig)
+    network: StageConfig = field(default_factory=StageConfig)
     schema: Literal["trained", "non_trained"] = "trained"
     compile: bool = False
     checkpoint_every: int = 500
@@ -211,9 +214,15 @@ class StagesConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
-        for name in ("spatial", "temporal"):
-            if "vlan" in getattr(self, name).frozen:
-                raise ValueError(f"stages.{name}.frozen names vlan, which only stages.vlan has")
+        parts = {"spatial": ["streams"], "temporal": ["streams"], "vlan": ["streams", "vlan"]}
+        for name, legal in parts.items():
+            unknown = sorted(set(getattr(self, name).frozen) - set(legal))
+            if unknown:
+                raise ValueError(
+                    f"stages.{name}.frozen names {', '.join(unknown)}; it may name "
+                    f"{' and '.join(legal)}"
+                )
+        for name in ("spatial", "temporal", "network"):
             if getattr(self, name).optimizer.vlan_lr is not None:
                 raise ValueError(f"stages.{name}.optimizer.vlan_lr is for stages.vlan only")
         if self.schema == "non_trained" and (self.vlan.from_ is not None or self.vlan.frozen):

@@ -19,7 +19,9 @@ from vfer.fit.datamodule import Transform
 from vfer.fit.datasets import ClipDataset, Frames
 from vfer.fit.evaluation import Probabilities, evaluate, measure
 from vfer.fit.module import StageModule
+from vfer.fit.plan import Stage
 from vfer.fit.run import Fold, Run
+from vfer.networks.stage import StageNetwork
 from vfer.results.tables import CurvePoint
 from vfer.runtime.console import bar
 
@@ -36,9 +38,10 @@ class CurveRecorder(Callback):
         best_weights: The network's at that iteration, on the CPU.
     """
 
-    def __init__(self, run: Run, fold: Fold, stage: str, transform: Transform) -> None:
-        self.fold, self.stage, self.transform = fold, stage, transform
-        self.every = getattr(run.config.stages, stage).measure_every
+    def __init__(self, run: Run, fold: Fold, stage: Stage, transform: Transform) -> None:
+        self.run, self.fold, self.stage, self.transform = run, fold, stage, transform
+        self.classes = run.corpus.classes
+        self.every = getattr(run.config.stages, stage.name).measure_every
         self.frames = Frames(run.store, run.config.data)
         sides = {"validation": fold.validation, "test": fold.test}
         self.sides = {
@@ -68,9 +71,9 @@ class CurveRecorder(Callback):
         step = trainer.global_step
         last = step == trainer.max_steps  # measured by ``train_stage``, which needs the figures
         if self.every and step % self.every == 0 and not last:
-            self.record(pl_module, step)
+            self.record(pl_module.network, step)
 
-    def record(self, module: StageModule, iteration: int) -> Probabilities:
+    def record(self, network: StageNetwork, iteration: int) -> Probabilities:
         """Add a point for each split; training figures are means since the last point.
 
         Returns:
@@ -82,13 +85,13 @@ class CurveRecorder(Callback):
             self._add(iteration, "train", accuracy, loss)
         found: Probabilities = []
         for split, data in self.sides.items():  # the test group comes last
-            found = evaluate(module, data, self.transform)
+            found = evaluate(network, data, self.transform)
             labels = [data.classes.index(clip.emotion) for clip in data.part.clips]
             accuracy, loss = measure(found, labels, data.part.unusable)
             self._add(iteration, split, accuracy, loss)
             if split == "validation" and accuracy > self._best_accuracy:
                 self.best, self._best_accuracy = iteration, accuracy
-                weights = module.network.state_dict()
+                weights = network.state_dict()
                 self.best_weights = {n: w.detach().cpu().clone() for n, w in weights.items()}
         return found
 
@@ -98,10 +101,10 @@ class CurveRecorder(Callback):
     def _add(self, iteration: int, split: str, accuracy: float, loss: float) -> None:
         if not np.isfinite(loss):
             raise ValueError(
-                f"fold {self.fold.number}, stage {self.stage}: the {split} loss is {loss} at "
+                f"fold {self.fold.number}, stage {self.stage.name}: the {split} loss is {loss} at "
                 f"iteration {iteration}; the training diverged, a smaller learning rate helps"
             )
-        point = CurvePoint(self.fold.number, self.stage, iteration, split, accuracy, loss)
+        point = CurvePoint(self.fold.number, self.stage.name, iteration, split, accuracy, loss)
         self.points.append(point)
 
     def state_dict(self) -> dict[str, Any]:

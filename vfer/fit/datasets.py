@@ -12,22 +12,10 @@ from torch.utils.data import Dataset
 
 from vfer.config.tree import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
+from vfer.fit.plan import Randomness
 from vfer.prepare.store import CropStore, flow_key
-from vfer.results.tables import STREAMS
 from vfer.segments.batch import SegmentBatch
 from vfer.segments.indices import segment_frames, windows
-
-STAGES = (*STREAMS, "vlan")
-"""The stages of training, in their order."""
-
-
-def random_stream(seed: int, fold: int, stage: str, *what: int) -> np.random.Generator:
-    """The random numbers of one purpose in one stage of one fold.
-
-    Everything random in a training step n is drawn from a stream of (seed, fold, stage, n), so
-    that a step does not depend on those before it having been run in this process.
-    """
-    return np.random.default_rng([seed, fold, STAGES.index(stage), *what])
 
 
 @dataclass(frozen=True)
@@ -133,22 +121,22 @@ class StepDataset(Dataset[SegmentBatch]):
     Where a step has several parts in this process, items are these parts, one step's after the
     other's.
 
-    Samples are dealt from one random order of all samples after the other. In ``vlan`` a sample
-    is a segment; in ``spatial`` and ``temporal`` a frame of a segment with the next one, which
-    together make one image of either stream.
+    Samples are dealt from one random order of all samples after the other. A sample is a segment,
+    or (``single``) a frame of a segment with the next one, which together make one image of either
+    stream.
     """
 
     def __init__(
-        self, part: Part, frames: Frames, classes: Sequence[str], config: StageConfig, stage: str,
-        seed: int, fold: int, rank: int = 0, world: int = 1,
+        self, part: Part, frames: Frames, classes: Sequence[str], config: StageConfig, single: bool,
+        randomness: Randomness, rank: int = 0, world: int = 1,
     ) -> None:  # fmt: skip
         self.shares = shares(config.batch_size, world, config.micro_batch)[rank]
         self.world = world
         self.part, self.frames, self.config = part, frames, config
-        self.stage, self.seed, self.fold = stage, seed, fold
+        self.randomness = randomness
         self.labels = [classes.index(clip.emotion) for clip in part.clips]
         self.segments = [(i, s) for i, starts in enumerate(part.starts) for s in starts.tolist()]
-        self.images = 1 if stage == "vlan" else frames.length - 1
+        self.images = frames.length - 1 if single else 1
         self._last: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
@@ -168,8 +156,7 @@ class StepDataset(Dataset[SegmentBatch]):
     def _order(self, epoch: int, count: int) -> NDArray[np.int64]:
         """The random order of all samples in one epoch; the last one is kept, as it is long."""
         if self._last is None or self._last[0] != epoch:
-            rng = random_stream(self.seed, self.fold, self.stage, 0, epoch)
-            self._last = (epoch, rng.permutation(count))
+            self._last = (epoch, self.randomness.order(epoch).permutation(count))
         return self._last[1]
 
     def __getitem__(self, item: int) -> SegmentBatch:
@@ -202,7 +189,7 @@ class StepDataset(Dataset[SegmentBatch]):
         """``augment`` and ``warp`` of some samples of a step; all of it are drawn at once."""
         count = self.config.batch_size
         config = self.config.augmentation
-        rng = random_stream(self.seed, self.fold, self.stage, 1, step)
+        rng = self.randomness.augmentation(step)
         flip = rng.integers(0, 2, count) * config.flip
         shift = rng.integers(-config.shift, config.shift + 1, (count, 2))
         reach = np.array([config.rotation, config.scale, config.light])

@@ -62,6 +62,13 @@ def write_environment(run: Run) -> str:
                 f"{config.output} holds a run on other videos, subjects or labels than those of "
                 "data.root; choose another folder with --output DIR, or remove this one"
             )
+        for key, one in run.plugs.items():
+            if before.get("plugs", {}).get(key) != one:
+                raise UsageError(
+                    f"{config.output} holds a run with another source of {key} "
+                    f"({one['class_path']}): its file has changed since. Choose another folder "
+                    "with --output DIR, or remove this one"
+                )
     entries = [run.store.entry(c.name) for c in run.corpus.clips if c.excluded is None]
     cuda = torch.cuda.is_available()
     write_json(
@@ -75,6 +82,7 @@ def write_environment(run: Run) -> str:
             "commit": _commit(),
             "seed": config.protocol.seed,
             "decoder": dict(Counter(e.decoder for e in entries if e.decoder)),
+            "plugs": run.plugs,
             "group": group,
             "store": run.store.directory.name,
             "corpus": {

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vfer.fit.datamodule import Transform
 from vfer.fit.datasets import ClipDataset
-from vfer.fit.module import StageModule
+from vfer.networks.stage import StageNetwork
 from vfer.runtime.ranks import gather, rank, world
 
 Probabilities = list[NDArray[np.float64]]
@@ -22,32 +22,33 @@ CHUNK = 64
 
 
 def describe(
-    module: StageModule, data: ClipDataset, transform: Transform, clips: Iterable[int]
+    network: StageNetwork, data: ClipDataset, transform: Transform, clips: Iterable[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """What the networks say of some clips' images, without augmentation or dropout, in float32.
+    """Describe all images of some clips, without augmentation or dropout, in float32.
 
     Yields:
-        Of each clip ``StageModule.describe`` of all its pairs, and its segments.
+        Of each clip ``StageNetwork.describe`` of all its pairs, and its segments.
     """
-    was_training = module.training
-    module.eval()
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
     for i in clips:
-        batch = move_data_to_device(data[i], module.device)
+        batch = move_data_to_device(data[i], device)
         count = len(batch.pairs.frames)
         parts = [batch.pairs.part(slice(at, at + CHUNK)) for at in range(0, count, CHUNK)]
-        found = [module.describe(transform(part).images) for part in parts]
+        found = [network.describe(transform(part).images) for part in parts]
         yield torch.cat(found), batch.segments
-    module.train(was_training)
+    network.train(was_training)
 
 
-def evaluate(module: StageModule, data: ClipDataset, transform: Transform) -> Probabilities:
-    """Softmax of every segment (image) of every clip, without augmentation or dropout.
+def evaluate(network: StageNetwork, data: ClipDataset, transform: Transform) -> Probabilities:
+    """Return the softmax of every segment (image) of every clip, without augmentation or dropout.
 
     Where there are several processes, they share the clips, and each gets what all have found.
     """
     clips = range(rank(), len(data), world())
-    described = describe(module, data, transform, clips)
-    mine = [module.clip_probabilities(*clip).numpy() for clip in described]
+    described = describe(network, data, transform, clips)
+    mine = [network.clip_probabilities(*clip).numpy() for clip in described]
     found: dict[int, NDArray[np.float64]] = {}
     for number, part in enumerate(gather(mine)):
         found |= dict(zip(range(number, len(data), world()), part, strict=True))

@@ -1,27 +1,60 @@
 """LOSGO: each fold is trained and tested, and the folds become one bundle (section 4)."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
-from vfer.fit.datasets import STAGES
-from vfer.fit.loggers import WHOLE, Tracker
-from vfer.fit.run import Fold, Run, run_key, split, stages_of
-from vfer.fit.stages import Stage, train_stage
+from vfer.fit.evaluation import Probabilities
+from vfer.fit.features import fit_classifier
+from vfer.fit.loggers import WHOLE, Logger, Tracker
+from vfer.fit.plan import stages_of
+from vfer.fit.run import Fold, Run, run_key, split
+from vfer.fit.stages import TrainedStage, train_stage
 from vfer.report import figures
 from vfer.report.terminal import show
 from vfer.results import bundle
 from vfer.results.scoring import tally
-from vfer.results.tables import ClipResult, SegmentResult, StreamResult, Tables, read_tables
+from vfer.results.tables import (
+    ClipResult,
+    CurvePoint,
+    SegmentResult,
+    StreamResult,
+    Tables,
+    read_tables,
+)
 from vfer.runtime.ranks import first
 
+StageLogs = Callable[[Path], list[Logger]]
+"""The loggers of a stage, by its folder."""
 
-def fold_tables(run: Run, fold: Fold, stages: dict[str, Stage]) -> Tables:
-    """What a fold has to say of each clip of its group, by the whole model and by each stream."""
-    number, last = fold.number, stages[STAGES[-1]]
+
+@dataclass(frozen=True)
+class Scores:
+    """What the models of one fold say of its test clips.
+
+    Attributes:
+        segments: Of each clip ``(S, classes)``, the softmax of its segments by the whole model.
+        starts: The first frames of these segments.
+        streams: Of the networks of single streams, by name: of each clip ``(images, classes)``.
+        curves: Training curves.
+    """
+
+    segments: Probabilities
+    starts: Sequence[NDArray[np.int64]]
+    streams: Mapping[str, Probabilities]
+    curves: tuple[CurvePoint, ...]
+
+
+def fold_tables(run: Run, fold: Fold, scores: Scores) -> Tables:
+    """Return the rows of every clip of a fold's group, by the whole model and by each stream.
+
+    A clip's score is the mean of its segments' softmax, a stream's the mean over its images.
+    """
+    number = fold.number
     at = {clip.name: i for i, clip in enumerate(fold.test.clips)}
 
     def mean(found: np.ndarray) -> tuple[float, ...]:
@@ -36,23 +69,78 @@ def fold_tables(run: Run, fold: Fold, stages: dict[str, Stage]) -> Tables:
         if i is None:
             clips.append(ClipResult(number, *who, entry.status, entry.reason, None, 0))
         else:
-            found = last.test[i]
+            found = scores.segments[i]
             clips.append(ClipResult(number, *who, "scored", "", mean(found), len(found)))
-        for stream in run.config.model.stream_names:
-            scores = None if i is None else mean(stages[stream].test[i])
+        for stream, of_clips in scores.streams.items():
+            score = None if i is None else mean(of_clips[i])
             status = entry.status if i is None else "scored"
-            streams.append(StreamResult(number, stream, *who, status, scores))
+            streams.append(StreamResult(number, stream, *who, status, score))
     segments = [
         SegmentResult(number, clip.subject, clip.name, clip.emotion, start, tuple(row.tolist()))
-        for clip, starts, found in zip(fold.test.clips, fold.test.starts, last.test, strict=True)
+        for clip, starts, found in zip(fold.test.clips, scores.starts, scores.segments, strict=True)
         for start, row in zip(starts.tolist(), found, strict=True)
     ]
-    curves = [point for stage in stages.values() for point in stage.curves]
-    return Tables(tuple(clips), tuple(segments), tuple(streams), tuple(curves))
+    return Tables(tuple(clips), tuple(segments), tuple(streams), scores.curves)
+
+
+def train_stages(
+    run: Run, fold: Fold, directory: Path, ends: Mapping[str, int], logs: StageLogs,
+    console: Console,
+) -> dict[str, TrainedStage]:  # fmt: skip
+    """Train the stages of one fold in their order, each from those before it.
+
+    Args:
+        run: What all folds share.
+        fold: The fold.
+        directory: Each stage is left in a folder in it.
+        ends: Iterations of each stage, where that is not its whole number.
+        logs: Gives the loggers of a stage, by its folder.
+        console: Where progress is shown.
+    """
+    stages: dict[str, TrainedStage] = {}
+    for stage in stages_of(run.config):
+        where = directory / stage.name
+        stages[stage.name] = train_stage(
+            run, fold, stage, stages, where, logs(where), console, ends.get(stage.name)
+        )
+    return stages
+
+
+def _trained_scores(
+    run: Run, fold: Fold, directory: Path, logs: StageLogs, console: Console
+) -> Scores:
+    """Train a fold's stages, to their last or a chosen iteration, and score its test clips."""
+    if run.config.protocol.selection == "last":
+        stages = train_stages(run, fold, directory, {}, logs, console)
+    else:
+        held = split(run, fold.number, validation=True)
+        retrain = run.config.protocol.retrain
+        where = directory / "selection" if retrain else directory
+        stages = train_stages(run, held, where, {}, logs, console)
+        ends = {name: stage.iteration for name, stage in stages.items()}
+        console.print(f"fold {fold.number}: chosen iterations {ends}")
+        if retrain:
+            chosen, stages = stages, train_stages(run, fold, directory, ends, logs, console)
+            for name, stage in stages.items():
+                validated = (p for p in chosen[name].curves if p.split == "validation")
+                stages[name] = replace(stage, curves=(*stage.curves, *validated))
+    *_, whole = stages.values()
+    singles = {
+        stage.name: stages[stage.name].test for stage in stages_of(run.config) if stage.single
+    }
+    curves = tuple(point for stage in stages.values() for point in stage.curves)
+    return Scores(whole.test, fold.test.starts, singles, curves)
+
+
+def _described_scores(run: Run, fold: Fold, directory: Path, console: Console) -> Scores:
+    """Fit a classifier to the descriptors of a fold's training clips, and score its test clips."""
+    found = first(lambda: fit_classifier(run, fold, directory / "classifier", console))
+    starts = [np.zeros(1, np.int64)] * len(found)  # the whole clip is one segment
+    return Scores([row[None] for row in found], starts, {}, ())
 
 
 def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
-    """Train the stages of one fold, test its group, and write its part of the bundle."""
+    """Train on all groups but one, test that one, and write the fold's part of the bundle."""
     output = run.config.output
     key = run_key(run)
     if first(lambda: bundle.is_complete(output, number, key)):
@@ -66,31 +154,15 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
     )
     experiment = tracker.start(f"fold-{number}")
 
-    def train(side: Fold, directory: Path, ends: Mapping[str, int]) -> dict[str, Stage]:
-        stages: dict[str, Stage] = {}
-        for stage in stages_of(run.config):
-            where = directory.relative_to(output).parts[1:]  # ``selection``, or none
-            loggers = tracker.stage_loggers(experiment, number, "-".join((*where, stage)))
-            stages[stage] = train_stage(
-                run, side, stage, stages, directory / stage, loggers, console, ends.get(stage)
-            )
-        return stages
+    def logs(stage: Path) -> list[Logger]:
+        name = "-".join(stage.relative_to(directory).parts)  # with ``selection``, or without
+        return tracker.stage_loggers(experiment, number, name)
 
-    protocol = run.config.protocol
-    if protocol.selection == "last":
-        stages = train(fold, directory, {})
+    if run.config.model.descriptor is not None:
+        scores = _described_scores(run, fold, directory, console)
     else:
-        held = split(run, number, validation=True)
-        where = directory / "selection" if protocol.retrain else directory
-        stages = train(held, where, {})
-        ends = {name: stage.iteration for name, stage in stages.items()}
-        console.print(f"fold {number}: chosen iterations {ends}")
-        if protocol.retrain:
-            chosen, stages = stages, train(fold, directory, ends)
-            for name, stage in stages.items():
-                said = (p for p in chosen[name].curves if p.split == "validation")
-                stages[name] = replace(stage, curves=(*stage.curves, *said))
-    tables = fold_tables(run, fold, stages)
+        scores = _trained_scores(run, fold, directory, logs, console)
+    tables = fold_tables(run, fold, scores)
     first(
         lambda: bundle.write_fold(
             output, number, tables, subjects=run.groups[number], classes=run.corpus.classes, key=key

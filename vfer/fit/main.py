@@ -15,9 +15,11 @@ from rich.console import Console
 from vfer.config.parser import parse
 from vfer.config.tree import Config
 from vfer.fit.environment import write_environment
+from vfer.fit.features import check_classes
 from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
 from vfer.fit.run import check_output, open_run
+from vfer.fit.trial import try_classes
 from vfer.report.terminal import show_seeds
 from vfer.results import bundle
 from vfer.results.scoring import across_seeds
@@ -88,7 +90,9 @@ def _fit_alone(config: Config, console: Console) -> None:
 def _fit(config: Config, console: Console) -> None:
     output = config.output
     first(lambda: check_output(output, config))
+    check_classes(config)
     run = open_run(config, console)
+    try_classes(run)
 
     def begin() -> str:
         atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))

@@ -1,7 +1,8 @@
 """What a run is made of, checked before the work: corpus, store, groups, and a fold's sides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -10,10 +11,14 @@ from torch import Tensor
 from vfer.config.keys import differing, flatten
 from vfer.config.tree import Config, StageConfig
 from vfer.corpora import Corpus
-from vfer.fit.datasets import STAGES, Part, part
+from vfer.fit.datasets import Part, part
+from vfer.fit.plan import stages_of
 from vfer.fit.stage_folder import find_source
 from vfer.folds import Groups, explicit, losgo, official
 from vfer.networks import AlexNetStream, load_weights
+from vfer.networks.build import try_on_noise
+from vfer.networks.settings import OWN
+from vfer.plugs import Named, identity, plug
 from vfer.prepare.corpus import check_root, open_corpus
 from vfer.prepare.fill import fill, report
 from vfer.prepare.store import CropStore
@@ -34,6 +39,7 @@ class Run:
         groups: The subject groups.
         weights: Pretrained AlexNet weights, or None.
         weights_key: A key of these weights; empty without.
+        plugs: Of each config key that names a class of one's own, what tells it from another.
     """
 
     config: Config
@@ -42,6 +48,7 @@ class Run:
     groups: Groups
     weights: dict[str, Tensor] | None
     weights_key: str
+    plugs: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,15 +139,24 @@ def check_output(output: Path, config: Config) -> None:
 
 
 def run_key(run: Run) -> str:
-    """A key of what all folds of a bundle must share."""
-    free = differing(run.config.tree, {})  # every key that may change a number
+    """Return a key of what all folds of a bundle must share."""
+    counted = differing(run.config.tree, {})  # every key that may change a number
     tree = flatten(run.config.tree)
-    return key_of([{k: tree[k] for k in free}, run.weights_key, run.store.fingerprint(run.corpus)])
+    inputs = [{k: tree[k] for k in counted}, run.weights_key, run.store.fingerprint(run.corpus)]
+    return key_of([*inputs, run.plugs])
 
 
-def stages_of(config: Config) -> tuple[str, ...]:
-    """The stages that a config trains, in their order: one a stream, and ``vlan``."""
-    return (*config.model.stream_names, STAGES[-1])
+def plugs_of(config: Config) -> dict[str, Any]:
+    """Return of each config key that names a class of one's own what tells it from another.
+
+    Raises:
+        PlugError: If one cannot be imported.
+    """
+    named: dict[str, Named | None] = {f"model.{n}": getattr(config.model, n) for n in OWN}
+    if not isinstance(config.data.corpus, str) or "." in config.data.corpus:
+        named["data.corpus"] = config.data.corpus
+    found = (plug(key, value) for key, value in named.items())
+    return {one.key: identity(one) for one in found if one is not None}
 
 
 def _check_validation(config: Config, groups: Groups) -> None:
@@ -149,18 +165,24 @@ def _check_validation(config: Config, groups: Groups) -> None:
             f"protocol.selection is validation and there are {len(groups)} subject groups: one "
             "tests and one validates, so that at least 3 are needed (protocol.folds.groups)"
         )
-    for name in stages_of(config):
-        stage: StageConfig = getattr(config.stages, name)
-        if stage.iterations and not stage.measure_every:
+    if config.model.descriptor is not None:
+        raise UsageError(
+            "protocol.selection is validation, which chooses an iteration, and a descriptor has "
+            "none: set protocol.selection to last"
+        )
+    for stage in stages_of(config):
+        settings: StageConfig = getattr(config.stages, stage.name)
+        if settings.iterations and not settings.measure_every:
             raise UsageError(
-                f"stages.{name}.measure_every is 0 and protocol.selection validation: without "
-                "points of the curve there is nothing to choose from"
+                f"stages.{stage.name}.measure_every is 0 and protocol.selection validation: "
+                "without points of the curve there is nothing to choose from"
             )
 
 
 def open_run(config: Config, console: Console) -> Run:
     """Check everything that can be checked before the work, then prepare what is missing."""
     check_root(config.data)
+    plugs = plugs_of(config)
     source = config.model.weights
     weights = None if source is None else load_weights(source, config.model.variant)
     if weights is not None:  # built once and thrown away: weights that do not fit are refused now
@@ -178,6 +200,7 @@ def open_run(config: Config, console: Console) -> Run:
     weights_key = sha256(Path(str(source))) if local else source or ""
     corpus = first(lambda: open_corpus(config.data, console))
     groups = groups_of(corpus, config)
+    try_on_noise(config.model, len(corpus.classes), config.data.segment_length - 1)
     if config.fold is not None and not config.fold < len(groups):
         raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
     validation = config.protocol.selection == "validation"
@@ -186,7 +209,7 @@ def open_run(config: Config, console: Console) -> Run:
     for number in range(len(groups)) if config.fold is None else [config.fold]:
         held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
         for stage in stages_of(config):
-            find_source(getattr(config.stages, stage), stage, number, corpus, held)
+            find_source(getattr(config.stages, stage.name), stage.name, number, corpus, held)
     store = fill(corpus, config.data, console, (rank(), world()))
     report(corpus, store, config.data, console)
-    return Run(config, corpus, store, groups, weights, weights_key)
+    return Run(config, corpus, store, groups, weights, weights_key, plugs)

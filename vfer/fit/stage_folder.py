@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors.torch import load_file
 from torch import nn
@@ -60,7 +61,8 @@ def load_source(network: nn.Module, directory: Path, model: ModelConfig) -> None
         ValueError: If they are of another network.
     """
     record = read_json(directory / "stage.json")
-    for name in ("variant", "width", "input_size", "insert_after"):
+    names = ("variant", "width", "insert_after") if model.own is None else ("backbone", "network")
+    for name in ("input_size", *names):
         ours, theirs = getattr(model, name), record["model"].get(name)
         if ours != theirs:
             raise ValueError(f"{directory} has model.{name} {theirs}; here it is {ours}")
@@ -111,8 +113,15 @@ def _is_there(directory: Path, key: str) -> bool:
     return record.is_file() and bool(read_json(record)["key"] == key)
 
 
-def resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]:
-    """What an interrupted training of the same inputs left: its checkpoint, and its log's rows.
+class Left(NamedTuple):
+    """What an interrupted training has left: its checkpoint, and its log's rows."""
+
+    checkpoint: Path | None
+    log: list[dict[str, str]]
+
+
+def resume(partial: Path, key: str) -> Left:
+    """Return what an interrupted training of the same inputs has left.
 
     Whatever else is in the folder is removed.
     """
@@ -122,8 +131,8 @@ def resume(partial: Path, key: str) -> tuple[Path | None, list[dict[str, str]]]:
         if log.is_file():
             with log.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
-        return checkpoint, rows
+        return Left(checkpoint, rows)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     atomic_write(said, key)
-    return None, rows
+    return Left(None, rows)

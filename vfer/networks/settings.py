@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from vfer.plugs import Named
+
 Variant = Literal["torchvision", "caffe"]
 """Which AlexNet; see ``AlexNetStream``."""
 InsertAfter = Literal["fc7", "fc6", "fc7_only"]
@@ -12,6 +14,9 @@ Pool = Literal["sum", "frame", "stream"]
 
 MIN_SIZE = 63
 """Smallest input side, in pixels, that leaves a map behind the last pooling of either variant."""
+
+OWN = ("backbone", "network", "descriptor", "classifier")
+"""The keys that name classes of one's own; each of the first three stands alone."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,13 @@ class ModelConfig:
         dropout: Probability before fc6 and fc7 (``caffe``: after their ReLUs), 0 ≤ p < 1.
         weights: ``imagenet`` (of ``torchvision``), the path of an AlexNet state dict (of ``caffe``:
             of MatConvNet's ``imagenet-caffe-alex.mat``), or null for random weights.
+        backbone: A class of one's own in AlexNet's place in both streams, by ``class_path`` and
+            ``init_args``; then nothing of AlexNet's is used. Null: AlexNet.
+        network: A class of one's own in the place of streams and EmotionalVlan together, trained
+            in one stage, ``network``. Null: the paper's.
+        descriptor: A class of one's own that describes whole clips, without training. Null: none.
+        classifier: The scikit-learn estimator behind ``descriptor``. Null: multinomial logistic
+            regression on standardised descriptors.
     """
 
     variant: Variant = "torchvision"
@@ -43,6 +55,10 @@ class ModelConfig:
     vlan_start: float = 0.0
     dropout: float = 0.5
     weights: str | None = None
+    backbone: Named | None = None
+    network: Named | None = None
+    descriptor: Named | None = None
+    classifier: Named | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
@@ -59,6 +75,25 @@ class ModelConfig:
                 f"model.weights is {self.weights} and model.width {self.width}: pretrained weights "
                 "need width 1.0; set model.weights to null or model.width to 1.0"
             )
+
+        own = [name for name in OWN[:3] if getattr(self, name) is not None]
+        if len(own) > 1:
+            raise ValueError(
+                f"model.{' and model.'.join(own)} are given; each stands for what the others would "
+                "be part of: give one"
+            )
+        if own and self.weights is not None:
+            raise ValueError(
+                f"model.weights is {self.weights} and model.{own[0]} given: they are AlexNet's "
+                "weights; set model.weights to null"
+            )
+        if self.classifier is not None and self.descriptor is None:
+            raise ValueError("model.classifier is given without model.descriptor")
+
+    @property
+    def own(self) -> str | None:
+        """The key of the class of one's own in AlexNet's place; None with AlexNet."""
+        return next((name for name in OWN[:3] if getattr(self, name) is not None), None)
 
     @property
     def stream_names(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from vfer.runtime.files import atomic_write
 STATUSES = ("scored", "no_face", "unreadable", "excluded")
 STREAMS = ("spatial", "temporal")
 """The networks of stages 1 and 2, in the order in which they are listed."""
+STAGES = (*STREAMS, "vlan", "network")
+"""The stages that there are, in the order in which they are trained."""
 NUMBERS = {
     **dict.fromkeys(("fold", "segments", "start", "iteration"), int),
     **dict.fromkeys(("accuracy", "loss"), float),

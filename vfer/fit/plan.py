@@ -1,0 +1,81 @@
+"""The stages of a run in their order (section 3.2, steps 3 to 5), and their random numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vfer.config.tree import Config
+from vfer.results.tables import STAGES
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training: what its network sees, and what it starts from.
+
+    Attributes:
+        name: One of ``STAGES``; its folder, and its settings in ``stages``.
+        streams: The streams whose images it takes.
+        single: Whether a sample is one image of a segment, with the segment's label.
+        after: The stages from whose networks it starts.
+        regression: Whether its classifier is fitted to features rather than trained (Table 1).
+    """
+
+    name: str
+    streams: tuple[str, ...]
+    single: bool = False
+    after: tuple[str, ...] = ()
+    regression: bool = False
+
+
+def stages_of(config: Config) -> tuple[Stage, ...]:
+    """Return the stages that a config trains: one a stream, and ``vlan``.
+
+    With a whole network of one's own it is ``network`` alone; with a descriptor there is none.
+    """
+    streams = config.model.stream_names
+    if config.model.descriptor is not None:
+        return ()
+    *_, vlan, network = STAGES
+    if config.model.network is not None:
+        return (Stage(network, streams),)
+    singles = tuple(Stage(name, (name,), single=True) for name in streams)
+    regression = config.stages.schema == "non_trained"
+    return (*singles, Stage(vlan, streams, after=streams, regression=regression))
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Everything random in one stage of one fold.
+
+    Each draw is a function of (seed, fold, stage) and a step's or an epoch's number, so that a
+    step does not depend on those before it having been run in this process.
+
+    Attributes:
+        seed: Of the run.
+        fold: From 0.
+        stage: Its name.
+    """
+
+    seed: int
+    fold: int
+    stage: str
+
+    def _stream(self, *purpose: int) -> np.random.Generator:
+        place = STAGES.index(self.stage)
+        return np.random.default_rng([self.seed, self.fold, place, *purpose])
+
+    def order(self, epoch: int) -> np.random.Generator:
+        """Return what the order of an epoch's samples is drawn from."""
+        return self._stream(0, epoch)
+
+    def augmentation(self, step: int) -> np.random.Generator:
+        """Return what a step's augmentation is drawn from."""
+        return self._stream(1, step)
+
+    def dropout(self, step: int) -> np.random.Generator:
+        """Return what a step's seeds of dropout are drawn from, one a part of the step."""
+        return self._stream(2, step)
+
+    def weights(self) -> int:
+        """Return the seed of the weights that start at random."""
+        return int(self._stream(3).integers(2**63))

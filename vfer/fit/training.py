@@ -1,0 +1,115 @@
+"""The training of one stage's network by Lightning, from its start or from a checkpoint."""
+
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import CSVLogger
+from rich.console import Console
+
+from vfer.config.tree import StageConfig
+from vfer.fit.callbacks import Checkpoints, CurveRecorder, StepBar
+from vfer.fit.datamodule import StageData, Transform
+from vfer.fit.datasets import Frames, StepDataset
+from vfer.fit.loggers import Logger
+from vfer.fit.module import StageModule
+from vfer.fit.plan import Randomness, Stage
+from vfer.fit.run import Fold, Run
+from vfer.fit.stage_folder import CHECKPOINT, Left
+from vfer.networks.stage import StageNetwork
+from vfer.runtime.ranks import rank, world
+from vfer.segments.images import stream_inputs
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Ctrl-C was pressed in the last step, which has been finished."""
+
+
+def transform_of(run: Run, stage: Stage) -> Transform:
+    """Return what makes a stage's images of a batch."""
+    model, data = run.config.model, run.config.data
+    return partial(stream_inputs, streams=stage.streams, size=model.input_size, config=data.flow)
+
+
+def steps_of(run: Run, fold: Fold, stage: Stage, randomness: Randomness) -> StepDataset:
+    """Return the training batches of a stage, by step."""
+    settings: StageConfig = getattr(run.config.stages, stage.name)
+    frames = Frames(run.store, run.config.data, not settings.augmentation.changes_flow)
+    return StepDataset(
+        fold.train, frames, run.corpus.classes, settings, stage.single, randomness, rank(), world()
+    )
+
+
+def fit_network(
+    network: StageNetwork, randomness: Randomness, end: int, recorder: CurveRecorder, left: Left,
+    loggers: Sequence[Logger], partial: Path, console: Console,
+) -> None:  # fmt: skip
+    """Train a stage's network to its last iteration.
+
+    Args:
+        network: What is trained, in place.
+        randomness: Of the stage.
+        end: The last iteration.
+        recorder: Of the curves; knows run, fold and stage.
+        left: What an interrupted training has left.
+        loggers: Beside the CSV logger.
+        partial: The unfinished stage's folder.
+        console: Where progress is shown.
+
+    Raises:
+        KeyboardInterrupt: If it was stopped; it can be resumed.
+        Interrupted: If Ctrl-C was pressed in the last step.
+    """
+    run, fold, stage = recorder.run, recorder.fold, recorder.stage
+    config, name = run.config, f"fold {fold.number} {stage.name}"
+    settings: StageConfig = getattr(config.stages, stage.name)
+    module = StageModule(network, settings.optimizer, settings.iterations, randomness)
+    log = CSVLogger(partial, name="", version="", flush_logs_every_n_steps=1)
+    with warnings.catch_warnings(action="ignore"):  # that it begins its file anew
+        writer = log.experiment
+    steps = steps_of(run, fold, stage, randomness)
+    data = StageData(steps, recorder.transform, config.data.loaders)
+    checkpoints = Checkpoints(partial / CHECKPOINT, config.stages.checkpoint_every)
+    callbacks: list[Callback] = [recorder, checkpoints]
+    if config.trainer["enable_progress_bar"] is not False:
+        callbacks.append(StepBar(console, name))
+    options = config.trainer | {"enable_progress_bar": False}  # ours is among the callbacks
+    if options["log_every_n_steps"] is not None:
+        options["log_every_n_steps"] = min(options["log_every_n_steps"], end)
+    trainer = pl.Trainer(
+        **options,
+        max_steps=end,
+        max_epochs=1,
+        logger=[log, *loggers],
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        gradient_clip_val=settings.optimizer.clip_norm,
+        accumulate_grad_batches=len(steps.shares),
+    )
+    if config.stages.compile:
+        network.compile()
+    if left.checkpoint is not None:
+        step = _step(left.checkpoint)
+        console.print(f"{name}: resumed from iteration {step}")
+        writer.metrics = [row for row in left.log if int(row["step"]) < step]
+        writer.save()
+        for logger in loggers:
+            logger.logged = max((int(row["step"]) for row in left.log), default=-1)
+    try:
+        trainer.fit(module, data, ckpt_path=left.checkpoint, weights_only=True)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
+        raise KeyboardInterrupt from stop
+    if checkpoints.stop:
+        raise Interrupted
+
+
+def _step(checkpoint: Path) -> int:
+    """Return the iteration at which a checkpoint was written; its tensors stay on disk."""
+    found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return int(found["global_step"])
