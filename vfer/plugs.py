@@ -98,8 +98,18 @@ def make(one: Plug, **given: Any) -> Any:  # noqa: ANN401 - whatever the class i
     unknown = set(one.init_args) & set(given)
     if unknown:
         raise PlugError(f"{one}: {', '.join(sorted(unknown))} is given by vfer, not by init_args")
-    if not set(given) <= set(inspect.signature(found).parameters):
+    parameters = inspect.signature(found).parameters
+    if not set(given) <= set(parameters):
         raise PlugError(f"{one} must take the arguments {', '.join(given)} by name")
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and name not in {**given, **one.init_args}
+    ]
+    if missing:
+        raise PlugError(f"{one} also needs {', '.join(missing)}: give it in init_args")
     parser = ArgumentParser(exit_on_error=False)
     add = parser.add_class_arguments if inspect.isclass(found) else parser.add_function_arguments
     try:

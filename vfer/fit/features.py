@@ -233,6 +233,7 @@ def fit_classifier(run: Run, fold: Fold, directory: Path, console: Console) -> N
             "trained_on": sorted({clip.subject for clip in fold.train.clips}),
         },
     )
-    console.print(f"fold {fold.number}: fitted {classifier} on {len(labels)} clips", markup=False)
+    shown = " ".join(repr(classifier).split())
+    console.print(f"fold {fold.number}: fitted to {len(labels)} clips: {shown}", markup=False)
     scores /= scores.sum(axis=1, keepdims=True)
     return scores

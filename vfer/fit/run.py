@@ -179,8 +179,17 @@ def _check_validation(config: Config, groups: Groups) -> None:
             )
 
 
+def _check_schema(config: Config) -> None:
+    if config.stages.schema == "non_trained" and config.model.network is not None:
+        raise UsageError(
+            "stages.schema is non_trained, which puts logistic regression behind the paper's "
+            "streams; with model.network set it to trained"
+        )
+
+
 def open_run(config: Config, console: Console) -> Run:
     """Check everything that can be checked before the work, then prepare what is missing."""
+    _check_schema(config)
     check_root(config.data)
     plugs = plugs_of(config)
     source = config.model.weights
