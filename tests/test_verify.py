@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vfer.results.bundle import assemble, list_files, seal, write_fold, write_folds
-from vfer.results.scoring import across_seeds
+from vfer.results.scoring import Header, across_seeds
 from vfer.results.tables import (
     ClipResult,
     CurvePoint,
@@ -22,13 +22,7 @@ from vfer.verify import main, verify
 
 CLASSES = ("anger", "happiness", "sadness")
 GROUPS = (("ada", "bob"), ("cyd", "dan"), ("eve", "fay"))
-RUN = {
-    "corpus": "toy",
-    "classes": CLASSES,
-    "protocol": "losgo",
-    "selection": "last",
-    "seeds": [0],
-}
+HEADER = Header("toy", CLASSES, "losgo", "last", [0])
 
 
 def make_fold(fold, *, seed=0, segments=4, clips_per_class=2):
@@ -77,7 +71,7 @@ def make_bundle(output):
     (output / "config.yaml").write_text("data: {}\n", encoding="utf-8")
     for fold, tables in enumerate(folds):
         write_fold(output, fold, tables, subjects=GROUPS[fold], classes=CLASSES)
-    result = assemble(output, **RUN, excluded=excluded_clips())
+    result = assemble(output, HEADER, excluded_clips())
     seal(output)
     return result
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from vfer.results.bundle import fold_directory, read_folds, seed_folders
-from vfer.results.scoring import SCHEMA, SELECTIONS, across_seeds, results
+from vfer.results.scoring import SCHEMA, SELECTIONS, Header, across_seeds, results
 from vfer.results.tables import (
     PREDICTIONS,
     SEGMENTS,
@@ -49,7 +49,7 @@ class Difference:
 
 
 def verify(directory: Path) -> list[Difference]:
-    """Everything in the bundle that does not agree with the rest of it; empty where all does.
+    """List everything in a bundle that does not agree with the rest of it.
 
     Of a folder that holds the bundles of several seeds, each of these and their summary.
 
@@ -68,7 +68,7 @@ def verify(directory: Path) -> list[Difference]:
 
 
 def _seeds(directory: Path, names: Sequence[str]) -> Iterator[Difference]:
-    """The bundles of several seeds, and the summary above them, which leaves none of them out."""
+    """Check the bundles of several seeds, and the summary above them, which may leave none out."""
     wrong = False
     for name in names:
         for difference in verify(directory / name):
@@ -76,22 +76,22 @@ def _seeds(directory: Path, names: Sequence[str]) -> Iterator[Difference]:
             yield replace(difference, file=f"{name}/{difference.file}")
     if wrong:
         return
-    found = {name: read_json(directory / name / "results.json") for name in names}
-    found = dict(sorted(found.items(), key=lambda item: item[1]["seeds"]))
+    bundles = {name: read_json(directory / name / "results.json") for name in names}
+    bundles = dict(sorted(bundles.items(), key=lambda item: item[1]["seeds"]))
     try:
         summary = read_json(directory / "results.json")
-        tables = [read_tables(directory / name, one["classes"]) for name, one in found.items()]
-        expected = across_seeds(found, [one.clips for one in tables])
+        tables = [read_tables(directory / name, one["classes"]) for name, one in bundles.items()]
+        expected = across_seeds(bundles, [one.clips for one in tables])
     except FileNotFoundError:
         yield Difference("results.json", "(whole file)", "missing", "the summary of the seeds")
     except ValueError as error:
         yield Difference("results.json", "(all)", "numbers", f"cannot be recomputed: {error}")
     else:
-        yield from _compare("", summary, expected)
+        yield from _json_differences("", summary, expected)
 
 
 def _files(directory: Path) -> Iterator[Difference]:
-    """The hashes of ``files.json``; a path that leads out of the folder is not even opened."""
+    """Check the hashes of ``files.json``; a path that leads out of the folder is not opened."""
     try:
         listed = read_json(directory / "files.json")
     except ValueError as error:
@@ -123,15 +123,15 @@ def _files(directory: Path) -> Iterator[Difference]:
 
 
 def _contents(directory: Path) -> Iterator[Difference]:
-    """Tables against each other and against ``results.json``."""
-    found: Any = None
+    """Check the tables against each other and against ``results.json``."""
     try:
-        found = read_json(directory / "results.json")
-        wrong = list(_header(found))
+        printed = read_json(directory / "results.json")
+        wrong = list(_header(printed))
         yield from wrong
         if wrong:
             return
-        classes = found["classes"]
+        header = Header.of(printed)
+        classes = header.classes
         folds = read_folds(directory / "folds.json")
         tables = read_tables(directory, classes)
         corpus = read_json(directory / "environment.json")["corpus"]
@@ -142,8 +142,8 @@ def _contents(directory: Path) -> Iterator[Difference]:
     except ValueError as error:
         yield Difference(str(directory), "(cannot be read)", error, "a well-formed file")
         return
-    if found["corpus"] != name:
-        yield Difference("environment.json", "corpus.name", name, found["corpus"])
+    if header.corpus != name:
+        yield Difference("environment.json", "corpus.name", name, header.corpus)
     if count != len(tables.clips):
         yield Difference("environment.json", "corpus.clips", count, len(tables.clips))
     yield from _groups(tables, folds)
@@ -153,35 +153,27 @@ def _contents(directory: Path) -> Iterator[Difference]:
     yield from _segments(tables)
     yield from _same_clip(tables)
     try:
-        expected = results(
-            tables,
-            corpus=found["corpus"],
-            classes=classes,
-            protocol=found["protocol"]["name"],
-            folds=folds,
-            selection=found["selection"],
-            seeds=found["seeds"],
-        )
+        expected = results(tables, header, folds)
     except ValueError as error:
         yield Difference("results.json", "(all)", "numbers", f"cannot be recomputed: {error}")
         return
-    yield from _compare("", found, expected)
+    yield from _json_differences("", printed, expected)
 
 
-def _header(found: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON value
-    """The keys of ``results.json`` that are not computed."""
+def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON value
+    """Check the keys of ``results.json`` that are not computed."""
 
     def strings(value: object) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
-    if not isinstance(found, dict):
-        yield Difference("results.json", "(whole file)", type(found).__name__, "an object")
+    if not isinstance(printed, dict):
+        yield Difference("results.json", "(whole file)", type(printed).__name__, "an object")
         return
-    classes: Any = found.get("classes")
-    protocol, seeds = found.get("protocol"), found.get("seeds")
+    classes: Any = printed.get("classes")
+    protocol, seeds = printed.get("protocol"), printed.get("seeds")
     checks = (
-        ("schema", found.get("schema") == SCHEMA, SCHEMA),
-        ("corpus", isinstance(found.get("corpus"), str), "a string"),
+        ("schema", printed.get("schema") == SCHEMA, SCHEMA),
+        ("corpus", isinstance(printed.get("corpus"), str), "a string"),
         (
             "classes",
             strings(classes) and 0 < len(set(classes)) == len(classes),
@@ -192,7 +184,7 @@ def _header(found: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON valu
             isinstance(protocol, dict) and isinstance(protocol.get("name"), str),
             "name and groups",
         ),
-        ("selection", found.get("selection") in SELECTIONS, " or ".join(SELECTIONS)),
+        ("selection", printed.get("selection") in SELECTIONS, " or ".join(SELECTIONS)),
         (
             "seeds",
             isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds),
@@ -201,11 +193,11 @@ def _header(found: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON valu
     )
     for key, good, wanted in checks:
         if not good:
-            yield Difference("results.json", key, found.get(key), wanted)
+            yield Difference("results.json", key, printed.get(key), wanted)
 
 
 def _groups(tables: Tables, folds: dict[int, tuple[str, ...]]) -> Iterator[Difference]:
-    """Groups are disjoint, every row is in its subject's group, every clip appears once."""
+    """Check that groups are disjoint, rows in their subject's group, and clips there once."""
     homes = defaultdict(list)
     for fold, subjects in folds.items():
         for subject in subjects:
@@ -223,7 +215,7 @@ def _groups(tables: Tables, folds: dict[int, tuple[str, ...]]) -> Iterator[Diffe
 
 
 def _trained_on(directory: Path, folds: dict[int, tuple[str, ...]]) -> Iterator[Difference]:
-    """No stage of a fold has been trained on a subject of the fold's test group."""
+    """Check that no stage of a fold was trained on a subject of the fold's test group."""
     for fold, subjects in folds.items():
         for path in sorted(fold_directory(directory, fold).rglob("stage.json")):
             name = path.relative_to(directory).as_posix()
@@ -239,7 +231,7 @@ def _trained_on(directory: Path, folds: dict[int, tuple[str, ...]]) -> Iterator[
 
 
 def _predictions(directory: Path, classes: Sequence[str]) -> Iterator[Difference]:
-    """Each printed prediction is the first largest of the printed probabilities."""
+    """Check that each printed prediction is the first largest of the printed probabilities."""
     for layout in (PREDICTIONS, SEGMENTS, STREAM_SCORES):
         for cells in read_table(directory / layout.name, layout.columns(classes)):
             scores = [cells[f"p_{name}"] for name in classes]
@@ -250,7 +242,7 @@ def _predictions(directory: Path, classes: Sequence[str]) -> Iterator[Difference
 
 
 def _probabilities(tables: Tables) -> Iterator[Difference]:
-    """All are finite, in 0…1, and sum to 1."""
+    """Check that all are finite, in 0…1, and sum to 1."""
     clips = [(PREDICTIONS.name, row.clip, row.probabilities) for row in tables.clips]
     segments = [(SEGMENTS.name, row.clip, row.probabilities) for row in tables.segments]
     streams = [(STREAM_SCORES.name, row.clip, row.probabilities) for row in tables.streams]
@@ -261,7 +253,11 @@ def _probabilities(tables: Tables) -> Iterator[Difference]:
 
 
 def _segments(tables: Tables) -> Iterator[Difference]:
-    """A clip's count and probabilities are those of its segments."""
+    """Check that a clip's count and probabilities are those of its segments.
+
+    The mean is not taken by `vfer.results.scoring.mean_softmax`, which wrote it: a mistake there
+    would not be seen here. The sum is exact, so it depends on no order of additions.
+    """
     of_clip = defaultdict(list)
     for row in tables.segments:
         of_clip[row.clip].append(row.probabilities)
@@ -282,7 +278,7 @@ def _segments(tables: Tables) -> Iterator[Difference]:
 
 
 def _same_clip(tables: Tables) -> Iterator[Difference]:
-    """Segments and streams say of a clip what its row says."""
+    """Check that segments and streams say of a clip what its row says."""
     clips = {row.clip: row for row in tables.clips}
     for segment in tables.segments:
         clip = clips.get(segment.clip)
@@ -291,36 +287,36 @@ def _same_clip(tables: Tables) -> Iterator[Difference]:
             yield Difference("segments.csv", f"clip {segment.clip}", ours, theirs)
     for row in tables.streams:
         clip = clips.get(row.clip)
-        said = (row.fold, row.subject, row.label, row.status)
-        if clip is not None and said != (
-            true := (clip.fold, clip.subject, clip.label, clip.status)
-        ):
-            yield Difference("streams.csv", f"clip {row.clip}", said, true)
+        if clip is None:
+            continue
+        here, there = ((r.fold, r.subject, r.label, r.status) for r in (row, clip))
+        if here != there:
+            yield Difference("streams.csv", f"clip {row.clip}", here, there)
     for (stream, name), times in Counter((row.stream, row.clip) for row in tables.streams).items():
         if times > 1:
             yield Difference("streams.csv", f"{stream}, clip {name}", f"{times} rows", "1 row")
 
 
-def _compare(key: str, found: Any, expected: Any) -> Iterator[Difference]:  # noqa: ANN401 - JSON
+def _json_differences(key: str, printed: Any, expected: Any) -> Iterator[Difference]:  # noqa: ANN401
     """Walk two JSON values; keys, lengths and types count, floats up to `TOLERANCE`."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        for name in {**expected, **found}:
+    if isinstance(expected, dict) and isinstance(printed, dict):
+        for name in {**expected, **printed}:
             inner = f"{key}.{name}" if key else name
-            if name not in found:
+            if name not in printed:
                 yield Difference("results.json", inner, "nothing", expected[name])
             elif name not in expected:
-                yield Difference("results.json", inner, found[name], "nothing")
+                yield Difference("results.json", inner, printed[name], "nothing")
             else:
-                yield from _compare(inner, found[name], expected[name])
-    elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
-        for index, (one, other) in enumerate(zip(found, expected, strict=True)):
-            yield from _compare(f"{key}[{index}]", one, other)
+                yield from _json_differences(inner, printed[name], expected[name])
+    elif isinstance(expected, list) and isinstance(printed, list) and len(printed) == len(expected):
+        for index, (one, other) in enumerate(zip(printed, expected, strict=True)):
+            yield from _json_differences(f"{key}[{index}]", one, other)
     elif isinstance(expected, float):
-        number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not number or not abs(found - expected) <= TOLERANCE:
-            yield Difference("results.json", key, found, expected)
-    elif type(found) is not type(expected) or found != expected:
-        yield Difference("results.json", key, found, expected)
+        number = isinstance(printed, int | float) and not isinstance(printed, bool)
+        if not number or not abs(printed - expected) <= TOLERANCE:
+            yield Difference("results.json", key, printed, expected)
+    elif type(printed) is not type(expected) or printed != expected:
+        yield Difference("results.json", key, printed, expected)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

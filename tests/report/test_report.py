@@ -17,6 +17,7 @@ from vfer.prepare.store import CropStore, Entry
 from vfer.report.main import main
 from vfer.report.published import paper_row, published
 from vfer.results.bundle import assemble, seal, write_fold
+from vfer.results.scoring import Header
 from vfer.results.tables import Tables, read_tables
 from vfer.runtime.files import read_json, write_json
 from vfer.verify import main as verify
@@ -61,12 +62,8 @@ def answer_again(bundle, share, seed=0):
             tables.streams, tables.curves,
         )  # fmt: skip
         write_fold(bundle, fold, changed, subjects=subjects, classes=CLASSES)
-    said = read_json(bundle / "results.json")
     excluded = [r for r in read_tables(bundle, CLASSES).clips if r.status == "excluded"]
-    assemble(
-        bundle, corpus=said["corpus"], classes=CLASSES, protocol="losgo", selection="last",
-        seeds=said["seeds"], excluded=excluded,
-    )  # fmt: skip
+    assemble(bundle, Header.of(read_json(bundle / "results.json")), excluded)
     seal(bundle)
 
 

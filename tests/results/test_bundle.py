@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.test_verify import CLASSES, GROUPS, RUN, excluded_clips, make_bundle, make_fold
+from tests.test_verify import CLASSES, GROUPS, HEADER, excluded_clips, make_bundle, make_fold
 from vfer.results.bundle import (
     assemble,
     fold_directory,
@@ -194,7 +194,7 @@ def test_assembly(tmp_path):
     listed = read_json(output / "files.json")
     assert {"config.yaml", "environment.json", "results.json", "fold-1/fold.json"} <= set(listed)
     assert listed["results.json"] == sha256(output / "results.json")
-    again = assemble(output, **RUN, excluded=excluded_clips())
+    again = assemble(output, HEADER, excluded_clips())
     seal(output)
     assert again == found
     assert read_json(output / "files.json") == listed
@@ -228,7 +228,7 @@ def test_missing_folds_are_named(folds_only):
     shutil.rmtree(fold_directory(folds_only, 2))
     assert [is_complete(folds_only, fold) for fold in range(3)] == [False, True, False]
     with pytest.raises(ValueError, match="2 of 3 folds not complete: 0, 2; run each with --fold"):
-        assemble(folds_only, **RUN)
+        assemble(folds_only, HEADER)
 
 
 def test_an_interrupted_fold_is_not_complete(folds_only, monkeypatch):
@@ -241,18 +241,18 @@ def test_an_interrupted_fold_is_not_complete(folds_only, monkeypatch):
 def test_folds_of_different_making_are_not_mixed(folds_only):
     write_fold(folds_only, 1, make_fold(1), subjects=GROUPS[1], classes=CLASSES, key="other")
     with pytest.raises(ValueError, match="different configs or corpora"):
-        assemble(folds_only, **RUN)
+        assemble(folds_only, HEADER)
 
 
 def test_a_fold_of_other_subjects_or_with_changed_files_is_refused(folds_only):
     path = fold_directory(folds_only, 1) / "curves.csv"
     path.write_text(path.read_text().replace("vlan", "vlam"), encoding="utf-8")
     with pytest.raises(ValueError, match=r"curves\.csv has changed"):
-        assemble(folds_only, **RUN)
+        assemble(folds_only, HEADER)
     write_folds(folds_only / "folds.json", [*GROUPS[:2], ("eve", "xia")])
     write_fold(folds_only, 1, make_fold(1), subjects=GROUPS[1], classes=CLASSES, key="k")
     with pytest.raises(ValueError, match=r"subjects \['eve', 'fay'\], the bundle has"):
-        assemble(folds_only, **RUN)
+        assemble(folds_only, HEADER)
 
 
 @pytest.mark.parametrize(

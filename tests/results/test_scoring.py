@@ -16,16 +16,8 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from vfer.results.scoring import (
-    across_seeds,
-    bootstrap_interval,
-    compare,
-    confusion_matrix,
-    coverage,
-    oracle_accuracy,
-    results,
-    tally,
-)
+from vfer.results.bootstrap import bootstrap_interval, paired_differences
+from vfer.results.scoring import Header, across_seeds, mean_softmax, oracle_accuracy, results
 from vfer.results.tables import (
     ClipResult,
     CurvePoint,
@@ -35,6 +27,7 @@ from vfer.results.tables import (
     first_largest,
     flaw,
 )
+from vfer.results.tally import confusion_matrix, coverage, tally
 
 CLASSES = ("anger", "happiness", "sadness")
 
@@ -286,31 +279,31 @@ def worse(rows, share, seed=0):
 
 def test_a_model_does_not_differ_from_itself():
     rows = simulated(24, 0)
-    for found in compare([rows], [rows[::-1]], CLASSES).values():
+    for found in paired_differences([rows], [rows[::-1]], CLASSES).values():
         assert found == {"difference": 0, "ci95": [0, 0], "p": 1}
 
 
 def test_a_paired_difference_is_found_where_the_intervals_overlap():
     better = simulated(24, 0)
     poorer = worse(better, 0.15)
-    found = compare([poorer], [better], CLASSES)["accuracy"]
+    found = paired_differences([poorer], [better], CLASSES)["accuracy"]
     lower = [bootstrap_interval(rows, CLASSES)["accuracy"] for rows in (poorer, better)]
     assert lower[1][0] < lower[0][1]  # the intervals overlap
     wanted = tally(better, CLASSES).accuracy() - tally(poorer, CLASSES).accuracy()
     assert found["difference"] == pytest.approx(wanted, abs=1e-15)
     assert 0 < found["ci95"][0] < found["difference"] < found["ci95"][1]
     assert found["p"] < 0.01
-    back = compare([better], [poorer], CLASSES)["accuracy"]
+    back = paired_differences([better], [poorer], CLASSES)["accuracy"]
     assert back["p"] == found["p"]
     assert back["ci95"] == pytest.approx([-x for x in found["ci95"][::-1]])
 
 
 def test_several_runs_of_a_model_are_averaged():
     rows = [worse(simulated(24, 0), share, k) for k, share in enumerate((0, 0.1, 0.2, 0.3))]
-    found = compare(rows[:2], rows[2:], CLASSES)["uar"]
+    found = paired_differences(rows[:2], rows[2:], CLASSES)["uar"]
     one, two, three, four = (tally(run, CLASSES).uar() for run in rows)
     assert found["difference"] == pytest.approx((three + four - one - two) / 2)
-    assert compare(rows[:2], rows[1::-1], CLASSES)["uar"]["ci95"] == [0, 0]
+    assert paired_differences(rows[:2], rows[1::-1], CLASSES)["uar"]["ci95"] == [0, 0]
 
 
 def test_models_that_differ_by_chance_seldom_seem_to_differ():
@@ -318,8 +311,8 @@ def test_models_that_differ_by_chance_seldom_seem_to_differ():
     for seed in range(60):
         first, second = simulated(24, seed), worse(simulated(24, seed), 0.3, seed)
         third = worse(simulated(24, seed), 0.3, 1000 + seed)
-        assert compare([first], [second], CLASSES)["accuracy"]["p"] < 0.05
-        ps.append(compare([second], [third], CLASSES)["accuracy"]["p"])
+        assert paired_differences([first], [second], CLASSES)["accuracy"]["p"] < 0.05
+        ps.append(paired_differences([second], [third], CLASSES)["accuracy"]["p"])
     # Expected: 6 and 30. The bounds are five standard deviations away, and the null is exact.
     assert sum(p < 0.1 for p in ps) <= 6 + 5 * math.sqrt(60 * 0.1 * 0.9)
     assert sum(p < 0.5 for p in ps) >= 30 - 5 * math.sqrt(60 * 0.25)
@@ -328,16 +321,16 @@ def test_models_that_differ_by_chance_seldom_seem_to_differ():
 def test_models_scored_on_other_clips_are_not_compared():
     rows = simulated(3, 0)
     with pytest.raises(ValueError, match=r"cannot be compared; they differ in 0-0$"):
-        compare([rows], [rows[1:]], CLASSES)
+        paired_differences([rows], [rows[1:]], CLASSES)
     other = [replace(row, subject="someone") for row in rows]
     with pytest.raises(ValueError, match="0-0, 0-1, 0-10 and 42 more"):
-        compare([rows], [rows, other], CLASSES)
+        paired_differences([rows], [rows, other], CLASSES)
 
 
 def test_the_summary_over_seeds():
     rows = [worse(simulated(6, 0), share) for share in (0.1, 0.3)]
-    run = RUN | {"folds": {0: [f"s{i:02}" for i in range(6)]}}
-    parts = [results(Tables(tuple(clips)), **run) for clips in rows]
+    folds = {0: [f"s{i:02}" for i in range(6)]}
+    parts = [results(Tables(tuple(clips)), HEADER, folds) for clips in rows]
     parts[1]["seeds"] = [5]
     found = across_seeds({"seed-4": parts[0], "seed-5": parts[1]}, rows)
     assert (found["seeds"], found["bundles"]) == ([4, 5], ["seed-4", "seed-5"])
@@ -353,6 +346,14 @@ def test_the_summary_over_seeds():
         across_seeds({"a": parts[0], "b": parts[1] | {"selection": "validation"}}, rows)
 
 
+def test_a_clips_score_is_the_mean_of_its_segments():
+    scores = np.array([[0.25, 0.75], [0.75, 0.25], [0.5, 0.5]])
+    assert mean_softmax(scores) == (0.5, 0.5)
+    many = np.random.default_rng(0).dirichlet(np.ones(3), 15)
+    means = [math.fsum(column) / 15 for column in many.T.tolist()]
+    assert mean_softmax(many) == pytest.approx(means, abs=1e-15)
+
+
 def test_the_oracle_is_the_best_test_point_of_the_last_stage():
     points = [
         CurvePoint(0, "spatial", 10, "test", 0.9, None),
@@ -365,19 +366,14 @@ def test_the_oracle_is_the_best_test_point_of_the_last_stage():
         CurvePoint(1, "temporal", 20, "test", 0.3, None),
         CurvePoint(2, "spatial", 10, "test", 0.9, None),
         CurvePoint(2, "vlan", 10, "train", 0.9, None),
+        CurvePoint(3, "network", 10, "test", 0.6, None),
+        CurvePoint(4, "unknown", 10, "test", 0.9, None),
     ]
-    assert [oracle_accuracy(points, fold) for fold in range(4)] == [0.5, 0.3, None, None]
+    assert [oracle_accuracy(points, fold) for fold in range(6)] == [0.5, 0.3, None, 0.6, None, None]
 
 
 FOLDS = {0: ["bob", "ada"], 1: ["cyd"]}
-RUN = {
-    "corpus": "toy",
-    "classes": CLASSES,
-    "protocol": "losgo",
-    "folds": FOLDS,
-    "selection": "last",
-    "seeds": [4],
-}
+HEADER = Header("toy", CLASSES, "losgo", "last", [4])
 
 
 def small_tables():
@@ -403,7 +399,7 @@ def small_tables():
 
 
 def test_results_by_hand():
-    found = results(small_tables(), **RUN)
+    found = results(small_tables(), HEADER, FOLDS)
     assert found["accuracy"].pop("ci95") == [0.0, 1.0]
     assert found["uar"].pop("ci95") == [0.0, 1.0]
     assert found["macro_f1"].pop("ci95") == [0.0, 1.0]
@@ -466,14 +462,14 @@ def test_results_by_hand():
 def test_the_order_of_rows_does_not_matter():
     tables = small_tables()
     turned = Tables(tables.clips[::-1], tables.segments[::-1], tables.streams[::-1], tables.curves)
-    assert results(turned, **RUN) == results(tables, **RUN)
+    assert results(turned, HEADER, FOLDS) == results(tables, HEADER, FOLDS)
 
 
 def test_a_single_fold_has_no_spread():
     tables = replace(small_tables(), streams=())
     clips = tuple(r if r.fold is None else replace(r, fold=0) for r in tables.clips)
     tables = replace(tables, clips=clips)
-    found = results(tables, **{**RUN, "folds": {0: ["ada", "bob", "cyd"]}})
+    found = results(tables, HEADER, {0: ["ada", "bob", "cyd"]})
     assert found["accuracy"]["std"] == 0
     assert found["streams"] == {}
 
@@ -481,7 +477,7 @@ def test_a_single_fold_has_no_spread():
 def test_a_miss_without_a_row_in_the_stream_is_wrong_there_too():
     tables = small_tables()
     kept = tuple(row for row in tables.streams if row.status == "scored")
-    assert results(replace(tables, streams=kept), **RUN) == results(tables, **RUN)
+    assert results(replace(tables, streams=kept), HEADER, FOLDS) == results(tables, HEADER, FOLDS)
 
 
 @pytest.mark.parametrize(
@@ -496,7 +492,7 @@ def test_a_miss_without_a_row_in_the_stream_is_wrong_there_too():
 )
 def test_tables_that_do_not_fit_together_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        results(change(small_tables()), **RUN)
+        results(change(small_tables()), HEADER, FOLDS)
 
 
 def test_needs_no_torch():

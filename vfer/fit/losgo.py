@@ -17,7 +17,7 @@ from vfer.fit.stages import TrainedStage, train_stage
 from vfer.report import figures
 from vfer.report.terminal import show
 from vfer.results import bundle
-from vfer.results.scoring import tally
+from vfer.results.scoring import Header, mean_softmax
 from vfer.results.tables import (
     ClipResult,
     CurvePoint,
@@ -26,6 +26,7 @@ from vfer.results.tables import (
     Tables,
     read_tables,
 )
+from vfer.results.tally import tally
 from vfer.runtime.ranks import first
 
 StageLogs = Callable[[Path], list[Logger]]
@@ -57,9 +58,6 @@ def fold_tables(run: Run, fold: Fold, scores: Scores) -> Tables:
     number = fold.number
     at = {clip.name: i for i, clip in enumerate(fold.test.clips)}
 
-    def mean(found: np.ndarray) -> tuple[float, ...]:
-        return tuple(found.mean(axis=0).tolist())
-
     clips, streams = [], []
     for clip in run.corpus.clips:
         if clip.excluded is not None or clip.subject not in run.groups[number]:
@@ -70,9 +68,9 @@ def fold_tables(run: Run, fold: Fold, scores: Scores) -> Tables:
             clips.append(ClipResult(number, *who, entry.status, entry.reason, None, 0))
         else:
             found = scores.segments[i]
-            clips.append(ClipResult(number, *who, "scored", "", mean(found), len(found)))
+            clips.append(ClipResult(number, *who, "scored", "", mean_softmax(found), len(found)))
         for stream, of_clips in scores.streams.items():
-            score = None if i is None else mean(of_clips[i])
+            score = None if i is None else mean_softmax(of_clips[i])
             status = entry.status if i is None else "scored"
             streams.append(StreamResult(number, stream, *who, status, score))
     segments = [
@@ -182,16 +180,10 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
         for c in run.corpus.clips
         if c.excluded is not None
     ]
-    results = bundle.assemble(
-        output,
-        corpus=run.corpus.name,
-        classes=run.corpus.classes,
-        protocol="losgo",
-        selection=config.protocol.selection,
-        seeds=[config.protocol.seed],
-        excluded=excluded,
-    )
-    tables = read_tables(output, run.corpus.classes)
+    protocol, classes = config.protocol, run.corpus.classes
+    header = Header(run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed])
+    results = bundle.assemble(output, header, excluded)
+    tables = read_tables(output, classes)
     figures.draw(
         output / "figures", results, tables.curves, run.corpus, run.store, config.data.flow
     )
@@ -199,5 +191,5 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     experiment = tracker.start(WHOLE)
     summary = {f"{WHOLE}/{name}": results[name]["mean"] for name in ("accuracy", "uar")}
     pictures = {name: output / "figures" / f"{name}.png" for name in ("crops", "curves")}
-    tracker.finish(experiment, summary, tables.clips, run.corpus.classes, pictures)
+    tracker.finish(experiment, summary, tables.clips, classes, pictures)
     show(results, output, console)

@@ -12,8 +12,9 @@ import yaml
 
 from vfer.config.keys import differing, flatten
 from vfer.results.bundle import read_folds, seed_folders
-from vfer.results.scoring import across_seeds, counted, results
+from vfer.results.scoring import Header, across_seeds, results
 from vfer.results.tables import ClipResult, Tables, read_tables
+from vfer.results.tally import counted
 from vfer.runtime.files import read_json
 from vfer.verify import Difference, verify
 
@@ -86,17 +87,12 @@ def read_bundle(path: Path) -> Bundle:
     """
     try:
         wrong = tuple(verify(path))
-        header = next((d for d in wrong if d.file == "results.json" and d.key in _HEADER), None)
-        if header is not None:
-            raise ValueError(header)
-        said = read_json(path / "results.json")
-        tables = read_tables(path, said["classes"])
-        found = results(
-            tables,
-            folds=read_folds(path / "folds.json"),
-            protocol=said["protocol"]["name"],
-            **{name: said[name] for name in ("corpus", "classes", "selection", "seeds")},
-        )
+        unusable = next((d for d in wrong if d.file == "results.json" and d.key in _HEADER), None)
+        if unusable is not None:
+            raise ValueError(unusable)
+        header = Header.of(read_json(path / "results.json"))
+        tables = read_tables(path, header.classes)
+        computed = results(tables, header, read_folds(path / "folds.json"))
         record = path / "config.yaml"
         tree = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else {}
         if not isinstance(tree, dict):
@@ -105,7 +101,7 @@ def read_bundle(path: Path) -> Bundle:
         environment = dict(read_json(path / "environment.json"))
     except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    return Bundle(path, found, tables, config, environment, wrong)
+    return Bundle(path, computed, tables, config, environment, wrong)
 
 
 def models(bundles: Sequence[Bundle]) -> list[Model]:

@@ -20,6 +20,6 @@ def spread(measure: dict[str, Any]) -> str:
 
 
 def difference(found: dict[str, Any]) -> str:
-    """A paired difference in points with its 95 % interval and p, of `vfer.scoring.compare`."""
+    """A paired difference in points with its 95 % interval and p, of `paired_differences`."""
     low, high = (f"{100 * value:+.1f}" for value in found["ci95"])
     return f"{100 * found['difference']:+.1f} ({low} to {high}), p = {found['p']:.3f}"

@@ -10,8 +10,10 @@ from vfer.report import figures
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import difference, percent
 from vfer.report.page import Grid, Picture, Section
-from vfer.results.scoring import bootstrap_interval, compare, counted, stream_rows, tally
+from vfer.results.bootstrap import bootstrap_interval, paired_differences
+from vfer.results.scoring import stream_rows
 from vfer.results.tables import ClipResult
+from vfer.results.tally import counted, tally
 
 HARDEST = 8
 """How many of the hardest clips are shown."""
@@ -114,7 +116,7 @@ def _with_interval(rows: Sequence[ClipResult], classes: Sequence[str]) -> list[s
 def _paired(
     first: Sequence[ClipResult], second: Sequence[ClipResult], classes: Sequence[str]
 ) -> str:
-    return difference(compare([first], [second], classes)["accuracy"])
+    return difference(paired_differences([first], [second], classes)["accuracy"])
 
 
 def _curves(run: Bundle) -> Section:

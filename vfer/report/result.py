@@ -11,7 +11,8 @@ from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import percent, pooled, spread
 from vfer.report.page import Grid, Section, file_name
 from vfer.report.published import paper_row, published
-from vfer.results.scoring import MEASURES, MIN_SUBJECTS, counted
+from vfer.results.bootstrap import MIN_SUBJECTS
+from vfer.results.tally import MEASURES, counted
 
 
 def warnings_of(bundles: Sequence[Bundle]) -> list[str]:

@@ -8,7 +8,7 @@ from vfer.report import figures
 from vfer.report.bundles import SEED, Model
 from vfer.report.numbers import difference, percent
 from vfer.report.page import Grid, Picture, Section
-from vfer.results.scoring import compare
+from vfer.results.bootstrap import paired_differences
 
 
 def _settings(found: Sequence[Model]) -> list[str]:
@@ -39,7 +39,7 @@ def sections(found: Sequence[Model]) -> list[Section]:
     rows, refused = [], []
     for model in found[1:]:
         try:
-            tested = compare(found[0].clips(), model.clips(), classes)
+            tested = paired_differences(found[0].clips(), model.clips(), classes)
         except ValueError as error:
             refused.append(f"{model.name}: {error}")
             continue

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vfer.report.numbers import percent, pooled, spread
-from vfer.results.scoring import MIN_SUBJECTS
+from vfer.results.bootstrap import MIN_SUBJECTS
 
 
 def show(results: dict[str, Any], output: Path, console: Console) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from vfer.results.scoring import results
+from vfer.results.scoring import Header, results
 from vfer.results.tables import (
     STREAMS,
     TABLES,
@@ -52,17 +52,17 @@ def read_folds(path: Path) -> dict[int, tuple[str, ...]]:
 
 
 def fold_directory(output: Path, fold: int) -> Path:
-    """Where a fold keeps its files: ``output/fold-<k>``."""
+    """Return where a fold keeps its files: ``output/fold-<k>``."""
     return output / f"fold-{fold}"
 
 
 def seed_folders(output: Path) -> list[str]:
-    """The names of the bundles of several seeds below a folder, ``seed-<s>``."""
+    """Return the names of the bundles of several seeds below a folder, ``seed-<s>``."""
     return sorted(path.name for path in output.glob("seed-*") if path.is_dir())
 
 
 def is_complete(output: Path, fold: int, key: str | None = None) -> bool:
-    """Whether the fold has been written to its end, and (if given) from the inputs of ``key``."""
+    """Tell whether a fold is written to its end, and (if given) from the inputs of ``key``."""
     marker = fold_directory(output, fold) / MARKER
     return marker.is_file() and (key is None or read_json(marker)["key"] == key)
 
@@ -123,6 +123,7 @@ def write_fold(
 def _read_fold(
     output: Path, fold: int, subjects: Collection[str], classes: Sequence[str]
 ) -> tuple[Tables, str]:
+    """Read a finished fold, checked against its marker: its tables and its key."""
     directory = fold_directory(output, fold)
     marker = read_json(directory / MARKER)
     for name, mine in (("fold", fold), ("subjects", sorted(subjects)), ("classes", list(classes))):
@@ -137,7 +138,7 @@ def _read_fold(
 
 
 def list_files(output: Path) -> dict[str, str]:
-    """Every file of the bundle, as ``files.json`` names it: POSIX path below the folder → SHA-256.
+    """Hash every file of the bundle, as ``files.json`` has them: POSIX path in it → SHA-256.
 
     Left out are `UNLISTED`, links, hidden and temporary files and locks.
     """
@@ -152,25 +153,12 @@ def list_files(output: Path) -> dict[str, str]:
     }
 
 
-def assemble(
-    output: Path,
-    *,
-    corpus: str,
-    classes: Sequence[str],
-    protocol: str,
-    selection: str,
-    seeds: Sequence[int],
-    excluded: Sequence[ClipResult] = (),
-) -> dict[str, Any]:
+def assemble(output: Path, header: Header, excluded: Sequence[ClipResult] = ()) -> dict[str, Any]:
     """Build the top-level files from ``folds.json`` and the folds, all of which must be complete.
 
     Args:
         output: The bundle's folder. When all that belongs to it is there, `seal` it.
-        corpus: Its name.
-        classes: In the order of every probability vector.
-        protocol: Its name, ``losgo``.
-        selection: ``last`` or ``validation``.
-        seeds: Of the training runs.
+        header: Of the bundle.
         excluded: The rows of clips that are in no fold.
 
     Returns:
@@ -186,39 +174,27 @@ def assemble(
             f"{output}: {len(missing)} of {len(folds)} folds not complete: {', '.join(missing)}; "
             f"run each with --fold K, then assemble again"
         )
-    parts = [_read_fold(output, fold, group, classes) for fold, group in folds.items()]
+    parts = [_read_fold(output, fold, group, header.classes) for fold, group in folds.items()]
     keys = [key for _, key in parts]
     if len(set(keys)) > 1:
         raise ValueError(f"{output}: folds made from different configs or corpora: {keys}")
-    tables = Tables(
-        clips=(
-            *(row for part, _ in parts for row in sorted(part.clips, key=lambda r: r.clip)),
-            *sorted(excluded, key=lambda r: r.clip),
-        ),
-        segments=tuple(
-            row
-            for part, _ in parts
-            for row in sorted(part.segments, key=lambda r: (r.clip, r.start))
-        ),
-        streams=tuple(
-            row
-            for part, _ in parts
-            for row in sorted(part.streams, key=lambda r: (STREAMS.index(r.stream), r.clip))
-        ),
-        curves=tuple(row for part, _ in parts for row in part.curves),
-    )
-    result = results(
-        tables,
-        corpus=corpus,
-        classes=classes,
-        protocol=protocol,
-        folds=folds,
-        selection=selection,
-        seeds=seeds,
-    )
-    write_tables(output, tables, classes)
+    tables = _joined([part for part, _ in parts], excluded)
+    result = results(tables, header, folds)
+    write_tables(output, tables, header.classes)
     write_json(output / "results.json", result)
     return result
+
+
+def _joined(folds: Sequence[Tables], excluded: Sequence[ClipResult]) -> Tables:
+    """Put the tables of folds one after the other, each in an order of its own."""
+    clips, segments, streams = [], [], []
+    for fold in folds:
+        clips += sorted(fold.clips, key=lambda row: row.clip)
+        segments += sorted(fold.segments, key=lambda row: (row.clip, row.start))
+        streams += sorted(fold.streams, key=lambda row: (STREAMS.index(row.stream), row.clip))
+    clips += sorted(excluded, key=lambda row: row.clip)
+    curves = tuple(point for fold in folds for point in fold.curves)
+    return Tables(tuple(clips), tuple(segments), tuple(streams), curves)
 
 
 def seal(output: Path) -> None:

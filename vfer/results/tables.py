@@ -18,7 +18,8 @@ STATUSES = ("scored", "no_face", "unreadable", "excluded")
 STREAMS = ("spatial", "temporal")
 """The networks of stages 1 and 2, in the order in which they are listed."""
 STAGES = (*STREAMS, "vlan", "network")
-"""The stages that there are, in the order in which they are trained."""
+"""All stages that may have curves, in their order; ``network`` is the one stage of a network of
+one's own, and a run with a descriptor has none."""
 NUMBERS = {
     **dict.fromkeys(("fold", "segments", "start", "iteration"), int),
     **dict.fromkeys(("accuracy", "loss"), float),
@@ -30,12 +31,12 @@ T = TypeVar("T")
 
 
 def first_largest(probabilities: Sequence[float], classes: Sequence[str]) -> str:
-    """The name of the class with the largest probability; of equals, the first."""
+    """Return the name of the class with the largest probability; of equals, the first."""
     return classes[max(range(len(classes)), key=probabilities.__getitem__)]
 
 
 def flaw(probabilities: Sequence[float]) -> str | None:
-    """What is wrong with probabilities, or None: finite, each in 0…1, their sum 1 within 1e-6."""
+    """Say what is wrong with probabilities, which are in 0…1 and of sum 1 within 1e-6; or None."""
     if not all(math.isfinite(p) for p in probabilities):
         return "not finite"
     if not all(0 <= p <= 1 for p in probabilities):
@@ -47,7 +48,7 @@ def flaw(probabilities: Sequence[float]) -> str | None:
 
 @dataclass(frozen=True)
 class ClipResult:
-    """What became of one clip.
+    """The outcome of one clip.
 
     Attributes:
         fold: Counted from 0: the test group the clip was in; None where it is excluded.
@@ -89,7 +90,7 @@ class ClipResult:
             )
 
     def prediction(self, classes: Sequence[str]) -> str | None:
-        """The first most probable class; None unless scored."""
+        """Return the first most probable class; None unless scored."""
         return None if self.probabilities is None else first_largest(self.probabilities, classes)
 
 
@@ -107,7 +108,7 @@ class SegmentResult:
 
 @dataclass(frozen=True)
 class StreamResult:
-    """What one network of stage 1 or 2 alone says of a clip.
+    """The answer of one network of stage 1 or 2 alone for a clip.
 
     Attributes:
         stream: One of `STREAMS`.
@@ -137,7 +138,7 @@ class CurvePoint:
 
     Attributes:
         fold: Counted from 0.
-        stage: ``spatial``, ``temporal`` or ``vlan``.
+        stage: One of `STAGES`.
         iteration: Optimiser steps taken.
         split: ``train``, ``validation`` or ``test``.
         accuracy: 0…1, or None where it was not measured.
@@ -163,7 +164,7 @@ class Tables:
 
 
 def _line(cells: Iterable[object]) -> str:
-    """One line of CSV, ended by a newline; None is an empty cell."""
+    """Format one line of CSV, ended by a newline; None is an empty cell."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerow(cells)  # its characters are what is quoted
     return text.getvalue().removesuffix("\r\n") + "\n"
