@@ -26,6 +26,7 @@ from vfer.results.tables import (
     read_table,
     read_tables,
 )
+from vfer.runtime.console import run_command
 from vfer.runtime.files import read_json, sha256
 
 REQUIRED = ("results.json", "folds.json", "environment.json", "files.json", *TABLES)
@@ -319,8 +320,29 @@ def _json_differences(key: str, printed: Any, expected: Any) -> Iterator[Differe
         yield Difference("results.json", key, printed, expected)
 
 
+def _command(directory: Path) -> None:
+    """Verify a bundle and print what differs, or how much agrees.
+
+    Raises:
+        RuntimeError: Something differs.
+    """
+    differences = verify(directory)
+    for difference in differences:
+        print(difference)
+    if differences:
+        raise RuntimeError(f"{directory}: {len(differences)} differences")
+    results = read_json(directory / "results.json")
+    bundles = [directory / name for name in results.get("bundles", ["."])]
+    clips = sum(read_json(one / "results.json")["coverage"]["clips"] for one in bundles)
+    files = sum(len(read_json(one / "files.json")) for one in bundles)
+    print(
+        f"{directory}: {clips} clips, pooled accuracy {results['accuracy']['pooled']:.4f}, "
+        f"{files} files: everything agrees"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m vfer.verify",
         description="Score a result bundle's predictions again and check its files.",
@@ -329,35 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("directory", metavar="DIR", type=Path, help="the bundle's folder")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
-    directory: Path = arguments.directory
-    try:
-        differences = verify(directory)
-    except FileNotFoundError as error:
-        if arguments.debug:
-            raise
-        print(f"vfer.verify: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if arguments.debug:
-            raise
-        print(f"vfer.verify: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    for difference in differences:
-        print(difference)
-    if differences:
-        print(f"vfer.verify: {directory}: {len(differences)} differences", file=sys.stderr)
-        return 1
-    found = read_json(directory / "results.json")
-    bundles = [directory / name for name in found.get("bundles", ["."])]
-    clips = sum(read_json(one / "results.json")["coverage"]["clips"] for one in bundles)
-    files = sum(len(read_json(one / "files.json")) for one in bundles)
-    print(
-        f"{directory}: {clips} clips, pooled accuracy {found['accuracy']['pooled']:.4f}, "
-        f"{files} files: everything agrees"
-    )
-    return 0
+    return run_command(lambda: _command(arguments.directory), argv)
 
 
 if __name__ == "__main__":
