@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from tests.test_verify import CLASSES, GROUPS, differences, edit_json, hash_again, make_bundle
 from vfer.prepare.store import CropStore, Entry
 from vfer.report.main import main
+from vfer.report.markup import latex
+from vfer.report.parts import Grid
 from vfer.report.published import paper_row, published
 from vfer.results.bundle import assemble, seal, write_fold
 from vfer.results.scoring import Header
@@ -162,6 +164,44 @@ def test_the_page_needs_no_network_and_no_other_file(reported):
     assert all(source.startswith("data:image/") for source in sources)
     assert "<script" not in page(reported)
     assert not re.search(r"https?://|@import|url\(", page(reported))
+
+
+def test_each_shown_table_is_latex_too(reported):
+    files = {path.stem: path.read_text(encoding="utf-8") for path in reported.glob("report/*.tex")}
+    names = {path.stem for path in reported.glob("report/*.csv")}
+    assert set(files) == names - {"numbers"}
+    result = files["result"]
+    assert r"\label{tab:result}" in result
+    assert r"\begin{tabular}{lrrrrrl}" in result
+    assert r"accuracy, \% & accuracy, pooled, \% &" in result
+    cell = dict(zip(*grid(reported, "result")[:2], strict=True))["accuracy, %"]
+    assert f"bundle & {cell} & ".replace("±", r"$\pm$") in result
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("a&b%c_d#e$f{g}", r"a\&b\%c\_d\#e\$f\{g\}"),
+        (r"~^\<>|", r"\textasciitilde{}\textasciicircum{}\textbackslash{}"
+                   r"\textless{}\textgreater{}\textbar{}"),
+        ("[x] *", "{[}x] {*}"),
+        ("1 – 2 − 3 ± 4 …", r"1 -- 2 $-$ 3 $\pm$ 4 \dots{}"),
+        ("-1 (-2 to 3), take-2", "$-$1 ($-$2 to 3), take-2"),
+        ("--seeds", "-{}-seeds"),
+        ("two\nlines\x1b é", "two lines é"),
+    ],
+)  # fmt: skip
+def test_text_is_escaped_for_latex(text, tex):
+    table = latex(Grid("t", text, ("", text), [[text, "1"]], text)).splitlines()
+    assert rf"\caption{{{tex}}}" in table
+    assert rf" & {tex} \\" in table
+    assert rf"{tex} & 1 \\" in table
+    assert rf"\par\smallskip {tex}" in table
+
+
+def test_in_latex_numbers_stand_to_the_right_and_long_texts_break():
+    rows = [["a", "−1.5 ± 0.2", "1, 2, 3", "word " * 20], ["b", "–", "4", ""]]
+    assert r"\begin{tabular}{lrlp{0.3\linewidth}}" in latex(Grid("t", "", [""] * 4, rows))
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -9,7 +9,7 @@ from vfer.prepare.store import CropStore
 from vfer.report import figures
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import difference, percent
-from vfer.report.page import Grid, Picture, Section
+from vfer.report.parts import Grid, Picture, Section
 from vfer.results.bootstrap import bootstrap_interval, paired_differences
 from vfer.results.scoring import stream_rows
 from vfer.results.tables import ClipResult

@@ -1,4 +1,4 @@
-"""A page of text, tables and figures, written as one HTML file, as Markdown and as CSV."""
+"""A page of text, tables and figures, written as one HTML file, as Markdown, CSV and LaTeX."""
 
 import base64
 import csv
@@ -7,12 +7,13 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from vfer.report.markup import latex, markdown
+from vfer.report.parts import Grid, Picture, Section
 from vfer.runtime.files import atomic_write
 
 _LIST = "files.txt"
@@ -56,66 +57,13 @@ pre { background: #f6f8fa; padding: .8rem; font-size: .8rem; overflow-x: auto }
 """
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table of text cells.
-
-    Attributes:
-        name: Of its CSV file, without the ending; unique on a page.
-        title: Above it.
-        header: The columns' names.
-        rows: As many cells as the header has.
-        note: A line below it.
-        shown: Whether it stands on the page; else it is its CSV file only.
-    """
-
-    name: str
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str = ""
-    shown: bool = True
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with the name of its files, unique on a page, and a caption."""
-
-    name: str
-    figure: Figure
-    caption: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page.
-
-    Attributes:
-        title: Its heading.
-        text: Paragraphs before everything else.
-        warnings: Paragraphs that must not be overlooked.
-        parts: Tables and figures; neighbouring figures stand side by side where there is room.
-        listing: Text that is shown as it is, folded away.
-    """
-
-    title: str
-    text: Sequence[str] = ()
-    warnings: Sequence[str] = ()
-    parts: Sequence[Grid | Picture] = ()
-    listing: str = ""
-
-
-def file_name(text: str) -> str:
-    """A text as the name of a file of a page: what is no letter, digit, - or _ becomes a -."""
-    return re.sub(r"[^\w-]", "-", text)
-
-
 def write_page(path: Path, files: Path, title: str, sections: Sequence[Section]) -> None:
     """Write a page and what it is made of.
 
     Args:
         path: Of the HTML file, which needs no other file and no network.
-        files: Folder of ``report.md``, a CSV file a table, and a PDF and an SVG file a figure.
+        files: Folder of ``report.md``, a CSV and a LaTeX file a table, a PDF and an SVG file a
+            figure.
         title: Of the page.
         sections: Its parts.
     """
@@ -134,7 +82,10 @@ def write_page(path: Path, files: Path, title: str, sections: Sequence[Section])
                 csv.writer(text, lineterminator="\n").writerows([part.header, *part.rows])
                 atomic_write(files / f"{part.name}.csv", text.getvalue())
                 written.append(f"{part.name}.csv")
-    atomic_write(files / "report.md", _markdown(title, sections))
+                if part.shown:
+                    atomic_write(files / f"{part.name}.tex", latex(part))
+                    written.append(f"{part.name}.tex")
+    atomic_write(files / "report.md", markdown(title, sections))
     atomic_write(path, _html(title, sections, images))
     _replace_list(files, written)
 
@@ -147,13 +98,13 @@ def _replace_list(files: Path, written: Sequence[str]) -> None:
     except (OSError, ValueError):
         before = []
     for name in set(before) - set(written):
-        if re.fullmatch(r"[\w-]+\.(csv|pdf|svg)", name):
+        if re.fullmatch(r"[\w-]+\.(csv|pdf|svg|tex)", name):
             (files / name).unlink(missing_ok=True)
     atomic_write(record, "".join(f"{name}\n" for name in sorted(written)))
 
 
 def _draw(figure: Figure, kind: str) -> bytes:
-    """A figure as a file, the same bytes every time."""
+    """Save a figure as the same bytes every time."""
     data = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "vfer", "pdf.fonttype": 42}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in another script
@@ -164,13 +115,8 @@ def _draw(figure: Figure, kind: str) -> bytes:
     return data.getvalue()
 
 
-def _numeric(cell: str) -> bool:
-    return bool(re.match(r"[-−+]?\d(?!.*\d, \d)|–?$", cell))  # a list is text
-
-
 def _table(grid: Grid) -> str:
-    columns = [[row[k] for row in grid.rows] for k in range(len(grid.header))]
-    kinds = ["" if all(map(_numeric, column)) else ' class="text"' for column in columns]
+    kinds = ["" if numeric else ' class="text"' for numeric in grid.numeric()]
     head = "".join(
         f"<th{kind}>{html.escape(name)}</th>" for kind, name in zip(kinds, grid.header, strict=True)
     )
@@ -219,29 +165,3 @@ def _html(title: str, sections: Sequence[Section], images: dict[str, bytes]) -> 
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style></head>\n"
         f"<body><h1>{html.escape(title)}</h1>\n{''.join(parts)}</body></html>\n"
     )
-
-
-def _markdown(title: str, sections: Sequence[Section]) -> str:
-    def plain(text: str) -> str:
-        return re.sub(r"([\\|`*_<>\[\]#])", r"\\\1", " ".join(text.split()))
-
-    lines = [f"# {plain(title)}"]
-    for section in sections:
-        lines += ["", f"## {plain(section.title)}"]
-        for text in (*(f"Warning: {text}" for text in section.warnings), *section.text):
-            lines += ["", plain(text)]
-        for part in section.parts:
-            if isinstance(part, Picture):
-                lines += ["", f"![{plain(part.caption)}]({part.name}.svg)"]
-                continue
-            if not part.shown:
-                continue
-            lines += ["", f"### {plain(part.title)}", ""]
-            rows = [[plain(cell) for cell in row] for row in (part.header, *part.rows)]
-            rows.insert(1, ["---"] * len(part.header))
-            lines += [f"| {' | '.join(row)} |" for row in rows]
-            lines += ["", plain(part.note)] if part.note else []
-        if section.listing:
-            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", section.listing)), default=0))
-            lines += ["", fence, section.listing.rstrip("\n"), fence]
-    return "\n".join(lines) + "\n"

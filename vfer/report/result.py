@@ -9,7 +9,7 @@ from vfer.report import one_model as single
 from vfer.report import several_models as comparison
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import percent, pooled, spread
-from vfer.report.page import Grid, Section, file_name
+from vfer.report.parts import Grid, Section, file_name
 from vfer.report.published import paper_row, published
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.tally import MEASURES, counted

@@ -7,7 +7,7 @@ from vfer.config.keys import differing, flatten
 from vfer.report import figures
 from vfer.report.bundles import SEED, Model
 from vfer.report.numbers import difference, percent
-from vfer.report.page import Grid, Picture, Section
+from vfer.report.parts import Grid, Picture, Section
 from vfer.results.bootstrap import paired_differences
 
 
