@@ -1,5 +1,5 @@
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from vfer.corpora import Clip
 from vfer.faces.settings import FaceConfig
@@ -18,6 +18,21 @@ def test_each_subject_has_a_page_with_a_row_a_clip_and_the_crops_in_order(made_s
         left = 190 + column * 114
         shown = page[60:150, left : left + 110]  # below the ticks
         np.testing.assert_array_equal(shown, crops[t][60:])
+
+
+def test_in_how_many_sampled_frames_the_face_was_found_stands_beside(
+    made_store, tmp_path, monkeypatch
+):
+    corpus, store = made_store({("1", "anger"): 3})
+    name = corpus.clips[0].name
+    entry = Entry(name, "ok", frames=3, sampled=30, detected=29)
+    store.add(entry, np.array(store.crops(name)))
+    written = []
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda pen, place, text, fill: written.append(text)
+    )
+    write_sheets(tmp_path / "sheets", corpus, store, FaceConfig())
+    assert "face in 29 of\n30 sampled frames" in written
 
 
 def test_a_clip_without_crops_is_named_with_its_reason(made_store, tmp_path):

@@ -48,7 +48,8 @@ def write_sheets(
                 reason = clip.excluded if entry is None else entry.reason
                 pen.text((_LABEL, top + 4), str(reason)[-130:], "black")
                 continue
-            pen.text((4, top + 60), f"{entry.frames} frames\n{entry.detected} detected", "black")
+            seen = f"face in {entry.detected} of\n{entry.sampled} sampled frames"
+            pen.text((4, top + 60), seen, "black")
             crops = store.crops(clip.name)
             picks = np.linspace(0, len(crops) - 1, columns).round().astype(int)
             for column, t in enumerate(picks.tolist()):
