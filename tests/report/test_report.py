@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 import yaml
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from tests.test_verify import CLASSES, GROUPS, differences, edit_json, hash_again, make_bundle
+from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore, Entry
+from vfer.report.figures import confusion_figure, draw, measured_stages
 from vfer.report.main import main
 from vfer.report.markup import latex
 from vfer.report.parts import Grid
-from vfer.report.published import paper_row, published
+from vfer.report.published import in_papers_order, paper_row, published
+from vfer.report.terminal import print_summary
 from vfer.results.bundle import assemble, seal, write_fold
 from vfer.results.scoring import Header
-from vfer.results.tables import Tables, read_tables
+from vfer.results.tables import CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_json, write_json
 from vfer.verify import main as verify
 
@@ -246,7 +250,8 @@ def test_crops_of_the_hardest_clips_are_shown_where_they_are_at_hand(bundle, tmp
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_several_bundles_are_tested_against_the_first(bundle, tmp_path, capsys):
+def test_several_bundles_are_tested_against_the_first(bundle, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # so that no cell of the terminal's table is wrapped
     better = shutil.copytree(bundle, tmp_path / "better")
     answer_again(better, 0.9)
     set_config(better, model__insert_after="fc6")
@@ -262,6 +267,9 @@ def test_several_bundles_are_tested_against_the_first(bundle, tmp_path, capsys):
     )
     assert name == "better"
     assert accuracy.startswith(f"{100 * gain:+.1f} (")
+    printed = capsys.readouterr().out
+    assert "Against bundle" in printed
+    assert re.search(r"better +│ +" + re.escape(accuracy), printed)
     assert gain > 0.1
     assert (output / "report" / "over-insert-after.pdf").is_file()
 
@@ -375,17 +383,87 @@ def test_bundles_of_other_clips_or_corpora_are_not_tested(bundle, tmp_path):
     assert not [name for name in names if "paired" in name]
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_no_curves_and_no_streams(bundle):
-    for fold in range(len(GROUPS)):
-        path = bundle / f"fold-{fold}"
-        tables = read_tables(path, CLASSES)
-        bare = Tables(tables.clips, tables.segments)
-        write_fold(bundle, fold, bare, subjects=GROUPS[fold], classes=CLASSES)
+def without_streams(bundle, *stages):
+    """Take the streams from a bundle, and give it curves of other stages."""
+    for fold, subjects in enumerate(GROUPS):
+        tables = read_tables(bundle / f"fold-{fold}", CLASSES)
+        curves = tuple(CurvePoint(fold, s, 10, "test", 0.25, None) for s in stages)
+        bare = Tables(tables.clips, tables.segments, (), curves)
+        write_fold(bundle, fold, bare, subjects=subjects, classes=CLASSES)
     answer_again(bundle, 0)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_without_stages_has_no_curves_and_no_streams(bundle, tmp_path, capsys):
+    other = shutil.copytree(bundle, tmp_path / "other")
+    without_streams(bundle)
+    assert verify([str(bundle)]) == 0
+    results = read_json(bundle / "results.json")
+    assert results["streams"] == {}
+    assert [fold["oracle_accuracy"] for fold in results["folds"]] == [None] * 3
     assert main([str(bundle)]) == 0
     assert "No curve was recorded" in page(bundle)
+    assert "Optimism gap" not in page(bundle)
     assert not (bundle / "report" / "streams.csv").exists()
+    set_config(other, data__segment_length=8)
+    assert main([str(bundle), str(other), "--output", str(tmp_path / "out")]) == 0
+    print_summary(results, bundle, Console())
+    assert "stage 1 alone" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_network_of_ones_own_has_one_stage(bundle, capsys):
+    without_streams(bundle, "network")
+    assert verify([str(bundle)]) == 0
+    results = read_json(bundle / "results.json")
+    assert [fold["oracle_accuracy"] for fold in results["folds"]] == [0.25] * 3
+    assert main([str(bundle)]) == 0
+    assert [path.stem for path in bundle.glob("report/curve-*.pdf")] == ["curve-network"]
+    print_summary(results, bundle, Console())
+    assert "optimism gap" in capsys.readouterr().out
+
+
+def test_a_run_without_curves_has_no_figure_of_them(made_store, tmp_path, made):
+    corpus, store = made_store({("1", "anger"): 3, ("2", "happiness"): 3})
+    results, tables = read_json(made / "results.json"), read_tables(made, CLASSES)
+    draw(tmp_path / "all", results, tables, corpus, store, FlowConfig())
+    names = {"confusion.png", "crops.png", "curves.png"}
+    assert {path.name for path in (tmp_path / "all").iterdir()} == names
+    bare = Tables(tables.clips, tables.segments)
+    draw(tmp_path / "bare", results, bare, corpus, store, FlowConfig())
+    assert {path.name for path in (tmp_path / "bare").iterdir()} == names - {"curves.png"}
+
+
+def test_stages_stand_in_their_order():
+    curves = [
+        CurvePoint(0, stage, 1, "test", accuracy, None)
+        for stage, accuracy in (("odd", 1.0), ("vlan", 0.5), ("temporal", None), ("spatial", 0.0))
+    ]
+    assert measured_stages(curves) == ["spatial", "vlan", "odd"]
+    assert measured_stages([]) == []
+
+
+def test_misses_have_a_column_of_the_confusion_matrix_and_rows_are_whole(made):
+    results, tables = read_json(made / "results.json"), read_tables(made, CLASSES)
+    (axes,) = confusion_figure(results, tables.clips).axes
+    columns = [label.get_text() for label in axes.get_xticklabels()]
+    assert columns == [*CLASSES, "no answer"]
+    clips = [sum(r.label == c for r in tables.clips) for c in CLASSES]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == [f"{c} ({n})" for c, n in zip(CLASSES, clips, strict=True)]
+    cells = np.array([float(text.get_text()) for text in axes.texts]).reshape(3, 4)
+    np.testing.assert_allclose(cells.sum(axis=1), 100, atol=0.2)  # each rounded to 0.1
+    missed = [sum(r.label == c and r.status != "scored" for r in tables.clips) for c in CLASSES]
+    np.testing.assert_allclose(cells[:, 3], 100 * np.array(missed) / clips, atol=0.05)
+    answered = [row for row in tables.clips if row.status == "scored"]
+    (axes,) = confusion_figure(results, answered).axes
+    assert len(axes.get_xticks()) == 3
+
+
+def test_classes_are_shown_in_the_papers_order():
+    classes = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+    shown = ["anger", "happiness", "sadness", "fear", "disgust", "boredom", "neutral"]
+    assert in_papers_order(classes) == shown
 
 
 def test_no_bundle_is_status_2(tmp_path, capsys):

@@ -15,7 +15,7 @@ from vfer.fit.plan import stages_of
 from vfer.fit.run import Fold, Run, run_key, split
 from vfer.fit.stages import TrainedStage, train_stage
 from vfer.report import figures
-from vfer.report.terminal import show
+from vfer.report.terminal import print_summary
 from vfer.results import bundle
 from vfer.results.scoring import Header, mean_softmax
 from vfer.results.tables import (
@@ -184,12 +184,11 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     header = Header(run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed])
     results = bundle.assemble(output, header, excluded)
     tables = read_tables(output, classes)
-    figures.draw(
-        output / "figures", results, tables.curves, run.corpus, run.store, config.data.flow
-    )
+    figures.draw(output / "figures", results, tables, run.corpus, run.store, config.data.flow)
     bundle.seal(output)
     experiment = tracker.start(WHOLE)
     summary = {f"{WHOLE}/{name}": results[name]["mean"] for name in ("accuracy", "uar")}
-    pictures = {name: output / "figures" / f"{name}.png" for name in ("crops", "curves")}
+    drawn = {name: output / "figures" / f"{name}.png" for name in ("crops", "curves")}
+    pictures = {name: path for name, path in drawn.items() if path.is_file()}
     tracker.finish(experiment, summary, tables.clips, classes, pictures)
-    show(results, output, console)
+    print_summary(results, output, console)

@@ -20,7 +20,7 @@ from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
 from vfer.fit.run import check_output, open_run
 from vfer.fit.trial import try_classes
-from vfer.report.terminal import show_seeds
+from vfer.report.terminal import print_seeds
 from vfer.results import bundle
 from vfer.results.scoring import across_seeds
 from vfer.results.tables import read_tables
@@ -75,7 +75,7 @@ def _summarise(outputs: Sequence[Path], console: Console) -> None:
     clips = [read_tables(path, found[path.name]["classes"]).clips for path in outputs]
     summary = across_seeds(found, clips)
     write_json(outputs[0].parent / "results.json", summary)
-    show_seeds(summary, outputs[0].parent, console)
+    print_seeds(summary, outputs[0].parent, console)
 
 
 def _fit_alone(config: Config, console: Console) -> None:

@@ -68,14 +68,14 @@ class Model:
         return self.runs[0].config
 
     def clips(self) -> list[Sequence[ClipResult]]:
-        """The clips of each run."""
+        """Return the clips of each run."""
         return [run.tables.clips for run in self.runs]
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What is said over its seeds; of one seed that seed's own figures."""
-        found = {str(run.path): run.results for run in self.runs}
-        return across_seeds(found, self.clips()) if len(self.runs) > 1 else self.results
+        """The summary over its seeds; of one seed that seed's own figures."""
+        by_path = {str(run.path): run.results for run in self.runs}
+        return across_seeds(by_path, self.clips()) if len(self.runs) > 1 else self.results
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -104,8 +104,8 @@ def read_bundle(path: Path) -> Bundle:
     return Bundle(path, computed, tables, config, environment, wrong)
 
 
-def models(bundles: Sequence[Bundle]) -> list[Model]:
-    """Bundles of the same clips and config but for the seed, together.
+def as_models(bundles: Sequence[Bundle]) -> list[Model]:
+    """Put together bundles of the same clips and config but for the seed.
 
     Where a seed is there twice, something else tells the runs apart (the code, say): then only
     those of one ``--seeds`` folder are together. A bundle without a config stands alone.
@@ -126,19 +126,19 @@ def models(bundles: Sequence[Bundle]) -> list[Model]:
             alone = path.parent if path.name.startswith("seed-") else path
             folders[Path() if len(set(seeds)) == len(seeds) else alone].append(run)
         parts += folders.values()
-    found = [
+    models = [
         Model(_name(runs), tuple(sorted(runs, key=lambda run: run.results["seeds"])))
         for runs in parts
     ]
-    names = Counter(model.name for model in found)
+    names = Counter(model.name for model in models)
     return [
         Model(str(model.runs[0].path), model.runs) if names[model.name] > 1 else model
-        for model in found
+        for model in models
     ]
 
 
 def _name(runs: Sequence[Bundle]) -> str:
-    """That of the bundle's folder; of several what their names are without the seed."""
+    """Name a model by its bundle's folder; of several by what they share without the seed."""
     paths = [run.path.resolve() for run in runs]
     if len(paths) == 1:
         return paths[0].name
@@ -149,17 +149,17 @@ def _name(runs: Sequence[Bundle]) -> str:
 
 
 def by_corpus(bundles: Sequence[Bundle]) -> list[list[Model]]:
-    """The models, those of one corpus and the same classes together."""
+    """Make models of bundles, and put those of one corpus and the same classes together."""
     groups: dict[str, list[Model]] = defaultdict(list)
-    for model in models(bundles):
+    for model in as_models(bundles):
         groups[repr((model.results["corpus"], model.results["classes"]))].append(model)
     return list(groups.values())
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
-    """Bundles as they were named; a folder of several seeds is its bundles, none twice."""
-    found = []
+    """Put its bundles in the place of each folder of several seeds; none is there twice."""
+    expanded = []
     for path in paths:
         seeds = [] if (path / "predictions.csv").is_file() else seed_folders(path)
-        found += [path / name for name in seeds] or [path]
-    return list(dict.fromkeys(found))
+        expanded += [path / name for name in seeds] or [path]
+    return list(dict.fromkeys(expanded))

@@ -18,32 +18,40 @@ from vfer.flow.images import flow_to_rgb
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore
-from vfer.results.tables import CurvePoint
+from vfer.report.published import in_papers_order
+from vfer.results.tables import STAGES, ClipResult, CurvePoint, Tables
+from vfer.results.tally import tally
 
-# The paper's order of classes in its confusion matrices, Figures 12 and 13.
-_ORDER = ("anger", "happiness", "sadness", "fear", "disgust", "surprise")
 
+def confusion_figure(results: dict[str, Any], clips: Sequence[ClipResult]) -> Figure:
+    """Draw the confusion matrix of all folds, rows to 100 %, like Figures 12 and 13.
 
-def confusion_figure(results: dict[str, Any]) -> Figure:
-    """The confusion matrix of all folds, rows to 100 %, like Figures 12 and 13."""
+    Clips without a face and unreadable ones, which the accuracy counts as wrong, have a column of
+    their own where there are any.
+    """
     classes = results["classes"]
-    order = [c for c in _ORDER if c in classes] + [c for c in classes if c not in _ORDER]
+    order = in_papers_order(classes)
     where = [classes.index(c) for c in order]
-    counts = np.array(results["confusion_matrix"])[np.ix_(where, where)]
-    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 0.5 * len(order)
-    figure = Figure(figsize=(2.2 + size, 1.6 + size), layout="constrained")
+    answers = np.array(results["confusion_matrix"])[np.ix_(where, where)]
+    clips_of = tally(clips, classes).clips[where]
+    missed = clips_of - answers.sum(axis=1)
+    columns, counts = list(order), answers
+    if missed.any():
+        columns, counts = [*order, "no answer"], np.column_stack([answers, missed])
+    share = 100 * counts / np.maximum(clips_of[:, None], 1)
+    width, height = 0.5 * len(columns), 0.5 * len(order)
+    figure = Figure(figsize=(2.2 + width, 1.6 + height), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
     for i, j in np.ndindex(*share.shape):
         colour = "white" if share[i, j] > 55 else "black"
         axes.text(j, i, f"{share[i, j]:.1f}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(order)), order, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(
-        range(len(order)), [f"{c} ({n})" for c, n in zip(order, counts.sum(1), strict=True)]
-    )
+    if missed.any():
+        axes.axvline(len(order) - 0.5, color="gray", lw=1)
+    axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(order)), [f"{c} ({n})" for c, n in zip(order, clips_of, strict=True)])
     axes.set_xlabel("predicted")
-    axes.set_ylabel("shown (scored clips)")
+    axes.set_ylabel("shown (clips)")
     accuracy = results["accuracy"]["pooled"]
     axes.set_title(f"{results['corpus']}: all folds, accuracy {accuracy:.1%}", fontsize=10)
     return figure
@@ -56,14 +64,19 @@ _SPLITS = {
 }
 
 
-def curves_figure(curves: Sequence[CurvePoint], stages: Sequence[str] | None = None) -> Figure:
-    """Accuracy over iterations of stages, like Figures 2 to 7: thin folds, bold mean.
+def measured_stages(curves: Sequence[CurvePoint]) -> list[str]:
+    """Return the stages of which an accuracy was measured, in their order."""
+    stages = dict.fromkeys(point.stage for point in curves if point.accuracy is not None)
+    return sorted(stages, key=lambda stage: (*STAGES, stage).index(stage))  # unknown ones last
+
+
+def curves_figure(curves: Sequence[CurvePoint], stages: Sequence[str]) -> Figure:
+    """Draw accuracy over iterations, like Figures 2 to 7: thin folds, bold mean.
 
     Args:
         curves: Of all folds.
-        stages: Which to draw; None for all.
+        stages: Which to draw, at least one.
     """
-    stages = stages or list(dict.fromkeys(point.stage for point in curves))
     figure = Figure(figsize=(3.4 * len(stages), 3.0), layout="constrained")
     for column, stage in enumerate(stages):
         axes = figure.add_subplot(1, len(stages), column + 1)
@@ -89,7 +102,7 @@ def curves_figure(curves: Sequence[CurvePoint], stages: Sequence[str] | None = N
 
 
 def subjects_figure(accuracy: Mapping[str, float], mean: float) -> Figure:
-    """Accuracy of each subject, 0…1, sorted, with the mean over all clips."""
+    """Draw the accuracy of each subject, 0…1, sorted, with the mean over all clips."""
     names = sorted(accuracy, key=lambda name: (accuracy[name], name))
     figure = Figure(figsize=(4.6, 1.0 + 0.19 * len(names)), layout="constrained")
     axes = figure.add_subplot()
@@ -103,7 +116,7 @@ def subjects_figure(accuracy: Mapping[str, float], mean: float) -> Figure:
 
 
 def clips_figure(clips: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 6) -> Figure:
-    """Crops over time of some clips, each with its title, one a row.
+    """Draw crops over time of some clips, each with its title, one a row.
 
     Args:
         clips: Title and crops ``(T, 150, 110, 3)`` uint8.
@@ -121,7 +134,7 @@ def clips_figure(clips: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 
 
 
 @dataclass(frozen=True)
-class Point:
+class SweptModel:
     """One model of a comparison over a setting.
 
     Attributes:
@@ -139,20 +152,20 @@ class Point:
     seeds: Sequence[float]
 
 
-def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> Figure:
-    """Accuracy over a setting with intervals over subjects, like Figure 9.
+def swept_figure(models: Sequence[SweptModel], x: str, line: str, chance: float) -> Figure:
+    """Draw accuracy over a setting with intervals over subjects, like Figure 9.
 
     Args:
-        points: The models.
+        models: The models.
         x: Name of the setting on the axis, or nothing; numbers stand at their place, on a
             logarithmic axis where they span a factor of 50, words side by side in the order of
-            the points.
+            the models.
         line: Name of a second setting, a line each; empty without one.
         chance: 0…1.
     """
     figure = Figure(figsize=(4.8, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    values = list(dict.fromkeys(p.x for p in points))
+    values = list(dict.fromkeys(m.x for m in models))
     numbers = all(not isinstance(value, str) for value in values)
     if numbers:
         values.sort()
@@ -162,19 +175,19 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
         v: float(k) if isinstance(v, str) else math.log10(v) if wide else v
         for k, v in enumerate(values)
     }
-    lines = sorted({p.line for p in points})
+    lines = sorted({m.line for m in models})
     gap = min(np.diff(sorted(places.values())), default=1.0)
     for number, name in enumerate(lines):
-        mine = sorted((p for p in points if p.line == name), key=lambda p: places[p.x])
+        mine = sorted((m for m in models if m.line == name), key=lambda m: places[m.x])
         shift = 0.08 * gap * (number - (len(lines) - 1) / 2)  # intervals side by side
-        at = [places[p.x] + shift for p in mine]
-        pooled = np.array([p.pooled for p in mine])
-        ends = np.abs(np.array([p.interval for p in mine]).T - pooled)
+        at = [places[m.x] + shift for m in mine]
+        pooled = np.array([m.pooled for m in mine])
+        ends = np.abs(np.array([m.interval for m in mine]).T - pooled)
         style = "-o" if numbers and len(set(at)) == len(at) else "o"
         drawn = axes.errorbar(at, pooled, ends, fmt=style, capsize=3, label=f"{line} {name}")
-        for place, point in zip(at, mine, strict=True):
-            if len(point.seeds) > 1:
-                axes.plot([place] * len(point.seeds), point.seeds, ".", ms=4,
+        for place, model in zip(at, mine, strict=True):
+            if len(model.seeds) > 1:
+                axes.plot([place] * len(model.seeds), model.seeds, ".", ms=4,
                           color=drawn.lines[0].get_color(), alpha=0.5)  # fmt: skip
     axes.axhline(chance, color="gray", lw=1, ls=":")
     axes.annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), fontsize=7,
@@ -196,14 +209,14 @@ def swept_figure(points: Sequence[Point], x: str, line: str, chance: float) -> F
 
 
 def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: int = 6) -> Figure:
-    """Crops and flow over time of one clip a class, each of another subject where there is one.
+    """Draw crops and flow over time of a clip a class, each of another subject if there is one.
 
     Flow is coloured by direction, full colour at the flow images' limit.
     """
     usable = list(store.usable(corpus))
     subjects = sorted({clip.subject for clip in usable})
     rows = []
-    for number, emotion in enumerate(corpus.classes):
+    for number, emotion in enumerate(in_papers_order(corpus.classes)):
         clips = [c for c in usable if c.emotion == emotion]
         wanted = subjects[number % len(subjects)]
         if clips:
@@ -230,17 +243,18 @@ def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: 
 def draw(
     folder: Path,
     results: dict[str, Any],
-    curves: Sequence[CurvePoint],
+    tables: Tables,
     corpus: Corpus,
     store: CropStore,
     config: FlowConfig,
 ) -> None:
-    """Write ``confusion.png``, ``curves.png`` and ``crops.png`` into a folder."""
+    """Write ``confusion.png``, ``crops.png`` and, if there are curves, ``curves.png``."""
     folder.mkdir(exist_ok=True)
+    stages = measured_stages(tables.curves)
     with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
         figures = {
-            "confusion": confusion_figure(results),
-            "curves": curves_figure(curves),
+            "confusion": confusion_figure(results, tables.clips),
+            **({"curves": curves_figure(tables.curves, stages)} if stages else {}),
             "crops": crops_figure(corpus, store, config),
         }
         for name, figure in figures.items():

@@ -5,22 +5,46 @@ Reads JSON, CSV and YAML only; nothing from a bundle is executed or unpickled. E
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from vfer.report.bundles import Model, by_corpus, expand, read_bundle
+from vfer.report.bundles import by_corpus, expand, read_bundle
 from vfer.report.page import write_page
-from vfer.report.result import measures, sections_of, warnings_of
+from vfer.report.result import report_sections
+from vfer.report.terminal import print_tables
+from vfer.runtime.console import run_command
+
+
+def report(paths: Sequence[Path], output: Path, console: Console) -> None:
+    """Write ``report.html`` and ``report/`` of bundles, and print the result.
+
+    Args:
+        paths: Folders of bundles, or of the bundles of several seeds.
+        output: Where to; made where missing.
+        console: Where the result is printed.
+
+    Raises:
+        FileNotFoundError: If a folder is no bundle.
+        ValueError: If a bundle cannot be read.
+    """
+    groups = by_corpus([read_bundle(path) for path in expand(paths)])
+    output.mkdir(parents=True, exist_ok=True)
+    names = [path.resolve().name for path in paths]
+    title = "vfer: " + (", ".join(names) if len(names) < 4 else f"{len(names)} bundles")
+    with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
+        sections = report_sections(groups)
+        write_page(output / "report.html", output / "report", title, sections)
+    print_tables(sections, console)
+    where = f"{output / 'report.html'}, and tables and figures in {output / 'report'}"
+    console.print(Text(where), soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m vfer.report",
         description="Write result bundles as one HTML page, and its tables and figures as files. "
@@ -37,42 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     given = parser.parse_args(argv)
-    output: Path = given.output or (
-        given.bundles[0] if len(given.bundles) == 1 else Path("runs", "report")
-    )
-    try:
-        groups = by_corpus([read_bundle(path) for path in expand(given.bundles)])
-        output.mkdir(parents=True, exist_ok=True)
-        names = [path.resolve().name for path in given.bundles]
-        title = "vfer: " + (", ".join(names) if len(names) < 4 else f"{len(names)} bundles")
-        with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
-            write_page(output / "report.html", output / "report", title, sections_of(groups))
-    except (OSError, ValueError) as error:
-        if given.debug:
-            raise
-        print(f"vfer.report: {error}", file=sys.stderr)
-        return 1 if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else 2
-    except KeyboardInterrupt:
-        return 130
-    console = Console(highlight=False)
-    for found in groups:
-        _show(found, console)
-    console.print(
-        Text(f"{output / 'report.html'}, and tables and figures in {output / 'report'}"),
-        soft_wrap=True,
-    )
-    return 0
-
-
-def _show(found: Sequence[Model], console: Console) -> None:
-    """The result and what is published, on the terminal."""
-    grid = measures(found)
-    corpus = found[0].results["corpus"]
-    table = Table(title=Text(f"{corpus}, % (pooled: 95 % interval over subjects)"))
-    for name in grid.header[:4]:
-        table.add_column(name.removesuffix(", %"), justify="right" if name else "left")
-    for row in grid.rows:
-        table.add_row(*(Text(cell) for cell in row[:4]))
-    console.print(table)
-    for warning in warnings_of([run for model in found for run in model.runs]):
-        console.print(Text(warning), soft_wrap=True)
+    paths: list[Path] = given.bundles
+    output: Path = given.output or (paths[0] if len(paths) == 1 else Path("runs", "report"))
+    return run_command(lambda: report(paths, output, Console(highlight=False)), argv)

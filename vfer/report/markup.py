@@ -64,7 +64,7 @@ def latex(grid: Grid) -> str:
         columns += "r" if numeric else r"p{0.3\linewidth}" if long else "l"
     lines = [
         r"\begin{table}",
-        r"\centering",
+        r"\centering\small",
         rf"\caption{{{_tex(grid.title)}}}",
         rf"\label{{tab:{grid.name}}}",
         rf"\begin{{tabular}}{{{columns}}}",

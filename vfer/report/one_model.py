@@ -10,6 +10,7 @@ from vfer.report import figures
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import difference, percent
 from vfer.report.parts import Grid, Picture, Section
+from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import bootstrap_interval, paired_differences
 from vfer.results.scoring import stream_rows
 from vfer.results.tables import ClipResult
@@ -19,91 +20,65 @@ HARDEST = 8
 """How many of the hardest clips are shown."""
 
 
-def sections(model: Model) -> list[Section]:
-    """What the page says of one run, in its order."""
+def sections_of_one(model: Model) -> list[Section]:
+    """Return what the page says of one run, in its order."""
     run = model.runs[0]
-    found, tables = run.results, run.tables
-    classes = found["classes"]
-    streams = [
-        [f"{name} network alone", *_with_interval(stream_rows(tables, name), classes),
-         _paired(stream_rows(tables, name), tables.clips, classes)]
-        for name in found["streams"]
-    ]  # fmt: skip
-    parts = [
-        Section(
-            "Folds",
-            parts=[
-                Grid(
-                    "folds",
-                    "Each fold is tested on people that it was not trained on",
-                    (
-                        "fold", "clips", "segments", "accuracy, %", "UAR, %", "macro-F1, %",
-                        "subjects",
-                    ),
-                    [
-                        [
-                            str(fold["fold"]), str(fold["clips"]), str(fold["segments"]),
-                            *(percent(fold[name]) for name in ("accuracy", "uar", "macro_f1")),
-                            ", ".join(fold["subjects"]),
-                        ]
-                        for fold in found["folds"]
-                    ],
-                    f"Segments by themselves: accuracy {percent(found['segment_accuracy'])} %.",
-                )
-            ],
-        ),
-        Section(
-            "Classes",
-            text=["Rows of the matrix sum to 100 %. Its classes stand in the paper's order."],
-            parts=[
-                Picture("confusion", figures.confusion_figure(found), "Confusion, all folds"),
-                Grid(
-                    "classes",
-                    "All folds together",
-                    ("class", "clips", "recall, %", "precision, %"),
-                    [
-                        [name, str(count), percent(found["recall"][name]),
-                         percent(found["precision"][name])]
-                        for name, count in zip(
-                            classes, tally(tables.clips, classes).clips.tolist(), strict=True
-                        )
-                    ],
-                    "Clips without a face and unreadable ones count as wrong: they lower recall.",
-                ),
-            ],
-        ),
-    ]  # fmt: skip
-    if streams:
-        whole = ["the whole model", *_with_interval(tables.clips, classes), ""]
-        parts.insert(
-            1,
-            Section(
-                "Streams",
-                text=[
-                    "The networks of stages 1 and 2 by themselves: the mean softmax over a clip's "
-                    "frames. The single streams of the paper's Table 3 go through EmotionalVlan "
-                    "and are runs of their own (model.streams)."
-                ],
-                parts=[
-                    Grid(
-                        "streams",
-                        "Pooled over all clips, with 95 % intervals over subjects",
-                        ("", "accuracy, %", "interval", "UAR, %", "whole model − this"),
-                        [*streams, whole],
-                        "Difference in points of accuracy, with the interval and p of a paired "
-                        "bootstrap over subjects.",
-                    )
-                ],
-            ),
-        )
-    parts += [_curves(run), _subjects(run), _coverage(run), _hardest(run)]
+    makers = (_folds, _streams, _classes, _curves, _subjects, _coverage, _hardest)
+    parts = [section for make in makers if (section := make(run)) is not None]
     if len(model.runs) == 1:
         return parts
     seed = run.results["seeds"][0]
     return [replace(one, title=f"{one.title} (seed {seed})") for one in parts]
 
 
+def _folds(run: Bundle) -> Section:
+    rows = [
+        [
+            *(str(fold[name]) for name in ("fold", "clips", "segments")),
+            *(percent(fold[name]) for name in ("accuracy", "uar", "macro_f1")),
+            ", ".join(fold["subjects"]),
+        ]
+        for fold in run.results["folds"]
+    ]
+    columns = ("fold", "clips", "segments", "accuracy, %", "UAR, %", "macro-F1, %", "subjects")
+    title = "Each fold is tested on people that it was not trained on"
+    segments = percent(run.results["segment_accuracy"])
+    note = f"Segments by themselves: accuracy {segments} %."
+    return Section("Folds", parts=[Grid("folds", title, columns, rows, note)])
+
+
+def _streams(run: Bundle) -> Section | None:
+    """Compare the whole model with its streams; None where it has none."""
+    classes, clips = run.results["classes"], run.tables.clips
+    rows = []
+    for name in run.results["streams"]:
+        alone = stream_rows(run.tables, name)
+        paired = difference(paired_differences([alone], [clips], classes)["accuracy"])
+        rows.append([f"{name} network alone", *_with_interval(alone, classes), paired])
+    if not rows:
+        return None
+    return Section(
+        "Streams",
+        text=[
+            "The networks of stages 1 and 2 by themselves: the mean softmax over a clip's "
+            "frames. The single streams of the paper's Table 3 go through EmotionalVlan "
+            "and are runs of their own (model.streams)."
+        ],
+        parts=[
+            Grid(
+                "streams",
+                "Pooled over all clips, with 95 % intervals over subjects",
+                ("", "accuracy, %", "interval", "UAR, %", "whole model − this"),
+                [*rows, ["the whole model", *_with_interval(clips, classes), ""]],
+                "Difference in points of accuracy, with the interval and p of a paired "
+                "bootstrap over subjects.",
+            )
+        ],
+    )
+
+
 def _with_interval(rows: Sequence[ClipResult], classes: Sequence[str]) -> list[str]:
+    """Return the cells accuracy, its interval, and UAR."""
     counts = tally(rows, classes)
     low, high = bootstrap_interval(rows, classes)["accuracy"]
     return [
@@ -113,15 +88,33 @@ def _with_interval(rows: Sequence[ClipResult], classes: Sequence[str]) -> list[s
     ]
 
 
-def _paired(
-    first: Sequence[ClipResult], second: Sequence[ClipResult], classes: Sequence[str]
-) -> str:
-    return difference(paired_differences([first], [second], classes)["accuracy"])
+def _classes(run: Bundle) -> Section:
+    results, clips = run.results, run.tables.clips
+    counts = tally(clips, results["classes"]).clips.tolist()
+    count_of = dict(zip(results["classes"], counts, strict=True))
+    rows = [
+        [c, str(count_of[c]), percent(results["recall"][c]), percent(results["precision"][c])]
+        for c in in_papers_order(results["classes"])
+    ]
+    return Section(
+        "Classes",
+        text=["Rows of the matrix sum to 100 %. Classes stand in the paper's order."],
+        parts=[
+            Picture("confusion", figures.confusion_figure(results, clips), "Confusion, all folds"),
+            Grid(
+                "classes",
+                "All folds together",
+                ("class", "clips", "recall, %", "precision, %"),
+                rows,
+                "Clips without a face and unreadable ones count as wrong: they lower recall.",
+            ),
+        ],
+    )
 
 
 def _curves(run: Bundle) -> Section:
     folds = [f for f in run.results["folds"] if f["oracle_accuracy"] is not None]
-    stages = list(dict.fromkeys(p.stage for p in run.tables.curves if p.accuracy is not None))
+    stages = figures.measured_stages(run.tables.curves)
     text = ["Nothing was selected by the curve of the test group: it is only recorded."]
     if folds:
         gap = sum(f["oracle_accuracy"] - f["accuracy"] for f in folds) / len(folds)

@@ -1,8 +1,18 @@
 """Published figures to stand beside a result, %: Pan et al. 2019 and others on the same corpora."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from vfer.corpora import baum1s, enterface
+
+PAPERS_CLASSES = ("anger", "happiness", "sadness", "fear", "disgust", "surprise")
+"""The order of classes in the paper's confusion matrices, Figures 12 and 13."""
+
+
+def in_papers_order(classes: Sequence[str]) -> list[str]:
+    """Return classes in the order in which they are shown: the paper's, then any others."""
+    return sorted(classes, key=lambda name: (*PAPERS_CLASSES, name).index(name))
 
 
 @dataclass(frozen=True)
@@ -24,17 +34,20 @@ class Published:
     note: str = ""
 
 
-_PAPER = {  # Pan et al. 2019: row → accuracy on BAUM-1s and on eNTERFACE'05
-    "spatial-temporal, trained, after fc7": ("Tables 1 to 5", 46.51, 43.72),
-    "non-trained schema": ("Table 1", 46.02, 42.97),
-    "EmotionalVlan after fc6": ("Table 2", 45.01, 42.11),
-    "spatial stream alone": ("Table 3", 42.68, 41.03),
-    "temporal stream alone": ("Table 3", 41.09, 39.75),
+_CORPORA = (baum1s.FACTS, enterface.FACTS)
+_MODEL = "spatial-temporal, trained, after fc7"
+_Table = dict[str, tuple[str, tuple[float | None, ...]]]
+_PAPER: _Table = {  # rows of Pan et al. 2019: where, and the accuracy on each of the two corpora
+    _MODEL: ("Tables 1 to 5", tuple(facts.paper_accuracy for facts in _CORPORA)),
+    "non-trained schema": ("Table 1", (46.02, 42.97)),
+    "EmotionalVlan after fc6": ("Table 2", (45.01, 42.11)),
+    "spatial stream alone": ("Table 3", (42.68, 41.03)),
+    "temporal stream alone": ("Table 3", (41.09, 39.75)),
 }
-_CITED = {  # as the paper cites them
-    "HOG 3D": ("Table 4", 43.02, 41.23),
-    "3DCNN": ("Table 4", 42.89, 41.05),
-    "Zhalehpour et al.": ("Table 5", 45.04, 42.16),
+_CITED: _Table = {  # as the paper cites them
+    "HOG 3D": ("Table 4", (43.02, 41.23)),
+    "3DCNN": ("Table 4", (42.89, 41.05)),
+    "Zhalehpour et al.": ("Table 5", (45.04, 42.16)),
 }
 _BLOCKS = "clip level, video only; {} published subject blocks"
 _PEERS = {
@@ -50,7 +63,7 @@ _PEERS = {
 
 
 def paper_row(config: Mapping[str, Any]) -> str | None:
-    """The row of the paper's tables that a config is of; None where it is of none.
+    """Return the row of the paper's tables that a config is of; None where it is of none.
 
     Args:
         config: A bundle's config by dotted keys.
@@ -62,7 +75,7 @@ def paper_row(config: Mapping[str, Any]) -> str | None:
         return f"{streams} stream alone"
     if config.get("model.pool", "sum") != "sum":
         return None
-    rows = {"fc7": "spatial-temporal, trained, after fc7", "fc6": "EmotionalVlan after fc6"}
+    rows = {"fc7": _MODEL, "fc6": "EmotionalVlan after fc6"}
     return rows.get(config.get("model.insert_after", "fc7"))
 
 
@@ -70,26 +83,23 @@ _CLASSES = {"baum1s": 6, "enterface05": 6, "ravdess": 8, "cremad": 6}
 
 
 def published(corpus: str, rows: set[str], classes: int) -> list[Published]:
-    """What is published on a corpus; of the paper's own rows the named ones, empty for unknown.
+    """List what is published on a corpus; of the paper's own rows the named ones.
 
     Args:
         corpus: Its name.
         rows: Names that `paper_row` gives.
         classes: How many the result is of; where the published ones are of others, they say so.
     """
-    column = {"baum1s": 0, "enterface05": 1}.get(corpus)
-    found = []
-    if column is not None:
-        for table, who, names in (
-            (_PAPER, "Pan et al. 2019, ", rows),
-            (_CITED, "", set(_CITED)),
-        ):
-            for name, (where, *values) in table.items():
-                if name in names:
-                    cited = where if who else f"{where} of Pan et al."
-                    found.append(Published(who + name, cited, values[column]))
-    found += _PEERS.get(corpus, ())
+    ours = {f"Pan et al. 2019, {name}": row for name, row in _PAPER.items() if name in rows}
+    cited = {name: (f"{where} of Pan et al.", v) for name, (where, v) in _CITED.items()}
+    figures = [
+        Published(who, where, accuracy)
+        for who, (where, accuracies) in (ours | cited).items()
+        for facts, accuracy in zip(_CORPORA, accuracies, strict=True)
+        if facts.name == corpus and accuracy is not None
+    ]
+    figures += _PEERS.get(corpus, ())
     if classes == _CLASSES.get(corpus):
-        return found
-    said = f"of {_CLASSES.get(corpus)} classes, not of {classes}"
-    return [replace(one, note=", ".join(filter(None, (one.note, said)))) for one in found]
+        return figures
+    other = f"of {_CLASSES.get(corpus)} classes, not of {classes}"
+    return [replace(one, note=", ".join(filter(None, (one.note, other)))) for one in figures]

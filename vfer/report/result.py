@@ -5,31 +5,31 @@ from dataclasses import replace
 
 import yaml
 
-from vfer.report import one_model as single
-from vfer.report import several_models as comparison
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import percent, pooled, spread
+from vfer.report.one_model import sections_of_one
 from vfer.report.parts import Grid, Section, file_name
 from vfer.report.published import paper_row, published
+from vfer.report.several_models import section_of_seeds, sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.tally import MEASURES, counted
 
 
 def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
     """List what is to be known before a result is believed."""
-    said = []
+    warnings = []
     for bundle in bundles:
         if bundle.wrong:
             first = "; ".join(str(difference)[:200] for difference in bundle.wrong[:3])
-            said.append(
+            warnings.append(
                 f"{bundle.path.name} does not verify, {len(bundle.wrong)} differences: {first}"
             )
     subjects = min(len({r.subject for r in counted(bundle.tables.clips)}) for bundle in bundles)
     if subjects < MIN_SUBJECTS:
-        said.append(
+        warnings.append(
             f"{subjects} subjects: with fewer than {MIN_SUBJECTS} the intervals are too narrow."
         )
-    return said
+    return warnings
 
 
 _PUBLISHED = (
@@ -39,10 +39,10 @@ _PUBLISHED = (
 )
 
 
-def measures(found: Sequence[Model]) -> Grid:
-    """Each model, chance, and what is published."""
+def _result_table(models: Sequence[Model]) -> Grid:
+    """Put each model beside chance and what is published."""
     rows = []
-    for model in found:
+    for model in models:
         summary, seeds = model.summary, len(model.runs)
         rows.append(
             [
@@ -52,11 +52,11 @@ def measures(found: Sequence[Model]) -> Grid:
                 f"± between {seeds} seeds" if seeds > 1 else "± between folds",
             ]
         )
-    results = found[0].results
+    results = models[0].results
     chance = percent(results["chance"])
     rows.append(["chance", chance, "", chance, "", "", f"one of {len(results['classes'])} classes"])
     rows.append(["always the largest class", percent(results["majority"]), "", chance, "", "", ""])
-    names = {row for model in found if (row := paper_row(model.config)) is not None}
+    names = {row for model in models if (row := paper_row(model.config)) is not None}
     others = published(results["corpus"], names, len(results["classes"]))
     for one in others:
         uar = "" if one.uar is None else f"{one.uar:g}"  # as printed there
@@ -72,13 +72,14 @@ def measures(found: Sequence[Model]) -> Grid:
         ),
         rows,
         _PUBLISHED if others else "Nothing is published on this corpus.",
+        terminal=4,
     )  # fmt: skip
 
 
-def _numbers(found: Sequence[Model]) -> Grid:
-    """What `measures` says of each model, as unrounded fractions."""
+def _numbers(models: Sequence[Model]) -> Grid:
+    """List each model's measures as unrounded fractions."""
     rows = []
-    for model in found:
+    for model in models:
         summary, over = model.summary, "seeds" if len(model.runs) > 1 else "folds"
         for name in MEASURES:
             one = summary[name]
@@ -99,28 +100,30 @@ def _listing(run: Bundle) -> list[Section]:
     ]
 
 
-def sections_of(groups: Sequence[Sequence[Model]]) -> list[Section]:
-    """What the page says of models, those of one corpus together."""
+def report_sections(groups: Sequence[Sequence[Model]]) -> list[Section]:
+    """Return what the page says of models, those of one corpus together."""
     sections: list[Section] = []
-    for number, found in enumerate(groups):
-        results, runs = found[0].results, [run for model in found for run in model.runs]
-        protocol = results["protocol"]
-        mine = [
-            Section(
-                f"Result on {results['corpus']}",
-                text=[
-                    f"Leave-one-subject-group-out with {protocol['groups']} groups; selection "
-                    f"{results['selection']}; {results['coverage']['clips']} clips."
-                ],
-                warnings=warnings_of(runs),
-                parts=[measures(found), _numbers(found)],
-            ),
-            *([comparison.seeds(found)] if any(len(model.runs) > 1 for model in found) else []),
-            *(comparison.sections(found) if len(found) > 1 else single.sections(found[0])),
-        ]
+    for number, models in enumerate(groups):
         prefix = f"{number}-" if len(groups) > 1 else ""
         sections += [
             replace(s, parts=[replace(p, name=prefix + file_name(p.name)) for p in s.parts])
-            for s in mine
+            for s in (
+                _result(models),
+                *([section_of_seeds(models)] if any(len(m.runs) > 1 for m in models) else []),
+                *(sections_of_several(models) if len(models) > 1 else sections_of_one(models[0])),
+            )
         ]
-    return [*sections, *(part for found in groups for part in _listing(found[0].runs[0]))]
+    return [*sections, *(part for models in groups for part in _listing(models[0].runs[0]))]
+
+
+def _result(models: Sequence[Model]) -> Section:
+    results = models[0].results
+    return Section(
+        f"Result on {results['corpus']}",
+        text=[
+            f"Leave-one-subject-group-out with {results['protocol']['groups']} groups; selection "
+            f"{results['selection']}; {results['coverage']['clips']} clips."
+        ],
+        warnings=warnings_of([run for model in models for run in model.runs]),
+        parts=[_result_table(models), _numbers(models)],
+    )

@@ -1,17 +1,37 @@
-"""What a finished run says on the terminal."""
+"""What a finished run and a report print on the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from vfer.report.numbers import percent, pooled, spread
+from vfer.report.parts import Grid, Section
+from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import MIN_SUBJECTS
 
 
-def show(results: dict[str, Any], output: Path, console: Console) -> None:
-    """The summary: the protocol's figures, the streams beside the model, and where files are."""
+def print_tables(sections: Sequence[Section], console: Console) -> None:
+    """Print those tables of a page that stand on the terminal too, and its warnings."""
+    for section in sections:
+        for grid in section.parts:
+            if not isinstance(grid, Grid) or not grid.terminal:
+                continue
+            table = Table(title=Text(section.title), caption=Text(grid.title))
+            for name in grid.header[: grid.terminal]:
+                table.add_column(Text(name), justify="right" if name else "left")
+            for row in grid.rows:
+                table.add_row(*(Text(cell) for cell in row[: grid.terminal]))
+            console.print(table)
+        for warning in section.warnings:
+            console.print(Text(warning), soft_wrap=True)
+
+
+def print_summary(results: dict[str, Any], output: Path, console: Console) -> None:
+    """Print the protocol's figures, the streams beside the model, and where the files are."""
     table = Table(title=f"LOSGO on {results['corpus']}, {results['protocol']['groups']} folds")
     for column in ("", "accuracy", "UAR"):
         table.add_column(column, justify="left" if not column else "right")
@@ -43,9 +63,10 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
             f"read {100 * sum(gaps) / len(gaps):.1f} points more; that would be no result"
         )
     recall = Table(title="recall of each class, pooled, %")
-    for name in results["recall"]:
+    order = in_papers_order(results["classes"])
+    for name in order:
         recall.add_column(name, justify="right")
-    recall.add_row(*(percent(r) for r in results["recall"].values()))
+    recall.add_row(*(percent(results["recall"][name]) for name in order))
     console.print(recall)
     coverage = results["coverage"]
     console.print(
@@ -56,8 +77,8 @@ def show(results: dict[str, Any], output: Path, console: Console) -> None:
     console.print(f"result bundle: {output}  (results.json, predictions.csv, figures/ …)")
 
 
-def show_seeds(summary: dict[str, Any], output: Path, console: Console) -> None:
-    """The summary of several seeds: each, their mean and spread, and the interval over people."""
+def print_seeds(summary: dict[str, Any], output: Path, console: Console) -> None:
+    """Print each of several seeds, their mean and spread, and the interval over people."""
     table = Table(title=f"LOSGO on {summary['corpus']}, {len(summary['seeds'])} seeds")
     for column in ("", "accuracy", "UAR"):
         table.add_column(column, justify="left" if not column else "right")
