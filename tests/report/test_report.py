@@ -466,6 +466,35 @@ def test_classes_are_shown_in_the_papers_order():
     assert in_papers_order(classes) == shown
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_what_was_plugged_in_is_shown_and_a_changed_source_told_apart(bundle, tmp_path):
+    def plug_in(path, source):
+        plug = {"class_path": "mine.Net", "init_args": {"width": 8}, "source": source}
+        plugs = {"plugs": {"model.backbone": plug}}
+        edit_json(path / "environment.json", lambda found: found.update(plugs))
+        hash_again(path)
+
+    other = shutil.copytree(bundle, tmp_path / "other")
+    plain = shutil.copytree(bundle, tmp_path / "plain")
+    plug_in(bundle, "a" * 64)
+    plug_in(other, "b" * 64)
+    edit_json(other / "results.json", lambda found: found.update(seeds=[1]))
+    set_config(other, protocol__seed=1)  # another seed, but of another network
+    assert main([str(bundle)]) == 0
+    assert grid(bundle, "plugs")[1:] == [
+        ["bundle", "model.backbone", "mine.Net", "width=8", "a" * 12]
+    ]
+    assert "Plugged in" in page(bundle)
+    paths = [str(bundle), str(other), str(plain)]
+    assert main([*paths, "--output", str(tmp_path / "out")]) == 0
+    assert [row[0] for row in grid(tmp_path / "out", "plugs")[1:]] == ["bundle", "other"]
+    assert grid(tmp_path / "out", "environments") == [
+        ["", "plugs.model.backbone"], ["bundle", "a" * 12], ["other", "b" * 12], ["plain", "None"],
+    ]  # fmt: skip
+    edit_json(bundle / "environment.json", lambda found: found.update(plugs=["x"]))
+    assert main([str(bundle)]) == 2
+
+
 def test_no_bundle_is_status_2(tmp_path, capsys):
     assert main([str(tmp_path / "nothing")]) == 2
     assert "nothing is not a folder" in capsys.readouterr().err

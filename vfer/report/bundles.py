@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ class Bundle:
         config: Its config by dotted keys.
         environment: Of ``environment.json``.
         wrong: What does not agree in it.
+        plugs: Config key → class path, arguments and source hash of a class of the user's own.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Bundle:
     config: dict[str, Any]
     environment: dict[str, Any]
     wrong: tuple[Difference, ...]
+    plugs: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,19 @@ def read_bundle(path: Path) -> Bundle:
             raise ValueError(f"{record} holds no settings")
         config = flatten(tree)
         environment = dict(read_json(path / "environment.json"))
+        plugs = {key: dict(one) for key, one in dict(environment.get("plugs") or {}).items()}
     except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    return Bundle(path, computed, tables, config, environment, wrong)
+    return Bundle(path, computed, tables, config, environment, wrong, plugs)
+
+
+def source_of(plug: Mapping[str, Any]) -> str:
+    """Shorten the hash of a plugged-in class's source file; a dash where there is no file."""
+    return str(plug.get("source") or "–")[:12]
 
 
 def as_models(bundles: Sequence[Bundle]) -> list[Model]:
-    """Put together bundles of the same clips and config but for the seed.
+    """Put together bundles of the same clips, config and plugged-in code but for the seed.
 
     Where a seed is there twice, something else tells the runs apart (the code, say): then only
     those of one ``--seeds`` folder are together. A bundle without a config stands alone.
@@ -115,7 +123,7 @@ def as_models(bundles: Sequence[Bundle]) -> list[Model]:
         same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k != SEED}
         clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
         settings = repr(sorted(same.items())) if same else bundle.path
-        task = repr([bundle.results[k] for k in _HEADER if k != "seeds"])
+        task = repr([bundle.plugs, *(bundle.results[k] for k in _HEADER if k != "seeds")])
         groups[task, clips, settings].append(bundle)
     parts: list[list[Bundle]] = []
     for runs in groups.values():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import yaml
 
-from vfer.report.bundles import Bundle, Model
+from vfer.report.bundles import Bundle, Model, source_of
 from vfer.report.numbers import percent, pooled, spread
 from vfer.report.one_model import sections_of_one
 from vfer.report.parts import Grid, Section, file_name
@@ -90,6 +90,23 @@ def _numbers(models: Sequence[Model]) -> Grid:
     return Grid("numbers", "Unrounded", header, rows, shown=False)
 
 
+def _plugs(models: Sequence[Model]) -> list[Grid]:
+    """Show the classes of the user's own that models are made with."""
+    rows = [
+        [
+            model.name,
+            key,
+            str(plug.get("class_path")),
+            ", ".join(f"{k}={v!r}" for k, v in dict(plug.get("init_args") or {}).items()),
+            source_of(plug),
+        ]
+        for model in models
+        for key, plug in model.runs[0].plugs.items()
+    ]
+    header = ("", "key", "class", "arguments", "source file, SHA-256")
+    return [Grid("plugs", "Plugged in", header, rows)] if rows else []
+
+
 def _listing(run: Bundle) -> list[Section]:
     record = run.path / "config.yaml"
     config = record.read_text(encoding="utf-8") if record.is_file() else ""
@@ -125,5 +142,5 @@ def _result(models: Sequence[Model]) -> Section:
             f"{results['selection']}; {results['coverage']['clips']} clips."
         ],
         warnings=warnings_of([run for model in models for run in model.runs]),
-        parts=[_result_table(models), _numbers(models)],
+        parts=[_result_table(models), _numbers(models), *_plugs(models)],
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from vfer.config.keys import differing, flatten
 from vfer.report import figures
-from vfer.report.bundles import SEED, Model
+from vfer.report.bundles import SEED, Model, source_of
 from vfer.report.numbers import difference, percent
 from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
@@ -74,12 +74,18 @@ def _classes_and_coverage(models: Sequence[Model]) -> Section:
 
 def _environments(models: Sequence[Model]) -> list[Grid]:
     """Show in what else than settings models differ: code, device, versions."""
-    of_model = [flatten(model.runs[0].environment) for model in models]
+    of_model = []
+    for model in models:
+        run = model.runs[0]
+        code = {f"plugs.{key}": source_of(one) for key, one in run.plugs.items()}
+        of_model.append(flatten(run.environment) | code)
+    named = {f"plugs.{key}" for model in models for key in model.runs[0].plugs}
     starts = ("commit", "device", "python", "packages.", "corpus.fingerprint")
     keys = sorted(
         key
         for key in {key for one in of_model for key in one}
-        if key.startswith(starts) and len({str(one.get(key)) for one in of_model}) > 1
+        if (key.startswith(starts) or key in named)
+        and len({str(one.get(key)) for one in of_model}) > 1
     )
     rows = [
         [model.name, *(str(one.get(key)) for key in keys)]
