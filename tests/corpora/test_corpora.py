@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from tests.corpora.test_enterface import segmented, touch, unsegmented
+from vfer.config.keys import differing
 from vfer.config.parser import parse
 from vfer.config.tree import DataConfig
-from vfer.corpora import EMOTIONS, baum1s, cremad, enterface, manifest, ravdess, rml, savee
+from vfer.corpora import EMOTIONS, baum1s, cremad, enterface05, manifest, ravdess, rml, savee
 from vfer.fit.run import groups_of
 from vfer.folds import losgo
 from vfer.prepare.corpus import check_root, open_corpus, read_copy, restrict
@@ -98,6 +99,22 @@ def test_every_other_config_is_of_the_built_in_corpus():
     assert len(others) == len(CONFIGS) - len(SPLITS)
     for path in others:
         assert parse("vfer.fit", ["--config", str(path)]).data.corpus == "facs"
+
+
+@pytest.mark.parametrize("stem", sorted(SPLITS))
+def test_a_corpus_config_is_the_papers_settings_but_for_what_it_says(stem):
+    """``enterface.yaml`` writes them out; the others rely on the defaults being the same."""
+    own = {
+        "enterface_blocks": {"protocol.folds.subjects"},
+        "baum1s": {"data.windows.per_clip", "data.windows.stride"},
+        "ravdess": {"protocol.folds.groups"},
+        "savee": {"protocol.folds.groups"},
+    }.get(stem, set())
+    paper, config = (
+        parse("vfer.fit", ["--config", str(HERE.parent / "configs" / f"{name}.yaml")])
+        for name in ("enterface", stem)
+    )
+    assert set(differing(paper.tree, config.tree)) - {"data.corpus"} == own
 
 
 def test_the_published_blocks_of_enterface_are_taken_without_its_excluded_subject(tmp_path):
@@ -329,7 +346,7 @@ def test_unknown_classes_are_refused_with_the_legal_ones(tmp_path):
 
 def test_files_beside_the_folder_that_an_archive_unpacked_into_are_unexpected(tmp_path):
     touch(tmp_path, *(f"enterface database/{path}" for path in segmented(1)), "readme.txt")
-    assert names_of(enterface.read(tmp_path).unexpected) == ["readme.txt"]
+    assert names_of(enterface05.read(tmp_path).unexpected) == ["readme.txt"]
 
 
 def test_the_documented_way_to_add_a_corpus_reads_a_copy_of_it(tmp_path):

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from vfer.corpora import EMOTIONS
-from vfer.corpora.enterface import read
+from vfer.corpora.enterface05 import read
 
 
 def touch(root, *paths):

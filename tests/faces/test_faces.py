@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfer.corpora.enterface import read
+from vfer.corpora.enterface05 import read
 from vfer.corpora.facs.clip import draw_clip
 from vfer.corpora.facs.files import load_truth
 from vfer.corpora.facs.settings import FacsConfig

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from vfer import video
 from vfer.config.tree import DataConfig
-from vfer.corpora import Clip, Corpus, enterface
+from vfer.corpora import Clip, Corpus, enterface05
 from vfer.faces.settings import FaceConfig
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
@@ -36,7 +36,7 @@ from vfer.video import decode
 @pytest.fixture
 def corpus(facs_root):
     """Three clips of the built-in corpus."""
-    whole = enterface.read(facs_root)
+    whole = enterface05.read(facs_root)
     return replace(whole, clips=whole.clips[:3])
 
 

@@ -162,7 +162,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     if options and "check" not in options:
         raise UsageError(f"--{min(options)} needs --check")
     files = [str(path) for path in made.config or []]
-    name = Path(files[-1]).stem if files else made.data.corpus
+    name = Path(files[-1]).stem if files else made.data.corpus_name
     if "WANDB_SWEEP_ID" in os.environ:  # one of its agents' points, by W&B's name for the run
         name += f"-{os.environ.get('WANDB_RUN_ID')}"
     output = made.output or Path("runs", name)

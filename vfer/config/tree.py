@@ -5,11 +5,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from vfer.corpora import check_name
 from vfer.corpora.facs.settings import FacsConfig
 from vfer.corpora.ravdess import Channel
 from vfer.faces.settings import FaceConfig
 from vfer.flow.settings import FlowConfig
 from vfer.networks.settings import ModelConfig
+from vfer.plugs import Named, normal
 from vfer.segments.indices import WindowConfig, check_length
 
 
@@ -18,9 +20,10 @@ class DataConfig:
     """The corpus and what is made of it.
 
     Attributes:
-        corpus: ``enterface05``, ``baum1s``, ``ravdess``, ``cremad``, ``savee``, ``rml``,
-            ``manifest`` for any collection, or ``facs``, the built-in corpus, which is rendered
-            when missing.
+        corpus: The name of a file in ``vfer/corpora``: ``enterface05``, ``baum1s``, ``ravdess``,
+            ``cremad``, ``savee``, ``rml``, ``manifest`` for any collection, or ``facs``, the
+            built-in corpus, which is rendered when missing. Or a class of your own: its import
+            path, or ``class_path`` and ``init_args``.
         root: Folder of the corpus's copy; of ``manifest`` the CSV file. Of ``facs`` null: a
             folder in the cache.
         cache: Folder of rendered corpora and crop stores, used again by later runs.
@@ -35,11 +38,11 @@ class DataConfig:
         classes: The classes to tell apart; clips of others are excluded. Null takes the corpus's
             own: the six basic ones of ``baum1s``, all of any other.
         channel: Of ``ravdess``: ``speech`` or ``song``.
+        name: What the corpus is called in results; null takes its own name, of ``manifest`` that
+            of the CSV file without suffix.
     """
 
-    corpus: Literal[
-        "enterface05", "baum1s", "ravdess", "cremad", "savee", "rml", "manifest", "facs"
-    ]
+    corpus: Named
     root: Path | None = None
     cache: Path = Path("cache")
     segment_length: int = 16
@@ -52,9 +55,16 @@ class DataConfig:
     loaders: int = 0
     classes: list[str] | None = None
     channel: Channel = "speech"
+    name: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
+        if self.corpus_is_named:
+            check_name(self.corpus_name)
+        else:
+            normal("data.corpus", self.corpus)
+        if self.name is not None and not self.name.strip():
+            raise ValueError(f"data.name is {self.name!r}; give a name, or null")
         check_length(self.segment_length)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"data.workers is {self.workers}; it must be at least 1, or null")
@@ -66,6 +76,17 @@ class DataConfig:
             raise ValueError(
                 f"data.classes is {self.classes}; give at least two, each once, or null"
             )
+
+    @property
+    def corpus_is_named(self) -> bool:
+        """Whether the corpus has a file in ``vfer/corpora``, and is no class of one's own."""
+        return isinstance(self.corpus, str) and "." not in self.corpus
+
+    @property
+    def corpus_name(self) -> str:
+        """The corpus's name in the config; of a class of one's own the class's."""
+        path = self.corpus if isinstance(self.corpus, str) else self.corpus["class_path"]
+        return str(path).rpartition(".")[2]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,18 @@
-"""What is on disk, as records: one module a corpus, each with ``FACTS`` and ``read``."""
+"""What is on disk, as records: one file a corpus, with ``FACTS`` and ``read``, named as the corpus.
 
+A file of this folder is found by being there; nothing else lists it.
+"""
+
+import difflib
 import os
+import pkgutil
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The paper's six classes; its "joy" is ``happiness`` here, in every corpus."""
@@ -37,27 +44,6 @@ class Clip:
     gender: str | None = None
     fold: int | None = None
     extra: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """All clips of one copy of a corpus.
-
-    Attributes:
-        name: For instance ``enterface05``.
-        classes: The class names, in the order of every probability vector and confusion matrix.
-        clips: Ordered by name.
-        unexpected: Files that do not fit the layout, each with the reason.
-        missing: Clips that are annotated and not on disk, each with the reason.
-        aside: Files that belong to the corpus and are not read, as (what, how many).
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    clips: tuple[Clip, ...]
-    unexpected: tuple[tuple[Path, str], ...] = ()
-    missing: tuple[tuple[str, str], ...] = ()
-    aside: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,20 +83,86 @@ class Facts:
     paper_accuracy: float | None = None
 
     def nothing_at(self, root: Path) -> FileNotFoundError:
-        """The error of a root that holds nothing of the corpus: what is expected, and whence."""
+        """Return the error of a root that holds nothing of the corpus: what to do, and whence."""
         return FileNotFoundError(
             f"no clips of {self.title} at {root}: expected files like '{root}/{self.layout}'. "
             f"Give the copy's folder with --data.root PATH; {self.obtain}"
         )
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """All clips of one copy of a corpus.
+
+    Attributes:
+        name: What it is called in results, for instance ``enterface05``.
+        classes: The class names, in the order of every probability vector and confusion matrix.
+        clips: Ordered by name.
+        unexpected: Files that do not fit the layout, each with the reason.
+        missing: Clips that are annotated and not on disk, each with the reason.
+        aside: Files that belong to the corpus and are not read, as (what, how many).
+        facts: What is known of it, or of the part that was read; None where nothing is.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    unexpected: tuple[tuple[Path, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    aside: tuple[tuple[str, int], ...] = ()
+    facts: Facts | None = None
+
+
+class Adapter(Protocol):
+    """What reads a corpus: a file of this folder, or an object of a class of one's own.
+
+    Attributes:
+        FACTS: What is known of the corpus.
+        read: ``read(root: Path, …) -> Corpus``. Further parameters that are named as a key of
+            ``data``, such as ``channel``, are given its value.
+    """
+
+    FACTS: Facts
+    read: Callable[..., Corpus]
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the corpora that have a file here; none is imported."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name[0] != "_"))
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no file here has.
+
+    Raises:
+        ValueError: With the legal names, and the one that was meant perhaps.
+    """
+    if name not in names():
+        near = difflib.get_close_matches(name.lower(), names(), 1)
+        raise ValueError(
+            f"data.corpus is {name!r}{f' (did you mean {near[0]}?)' if near else ''}; it must be "
+            f"one of {', '.join(names())}, or a class of your own by its import path, such as "
+            "mymodule.MyCorpus"
+        )
+
+
+def named(name: str) -> Adapter:
+    """Import the adapter of a corpus that has a file here.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    check_name(name)
+    return cast(Adapter, import_module(f"{__name__}.{name}"))
+
+
 def squeeze(name: str) -> str:
-    """A name in lower case with single blanks, as names are compared."""
+    """Return a name in lower case with single blanks, as names are compared."""
     return " ".join(name.lower().split())
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder, sorted, without what file managers and version control leave.
+    """Return all files below a folder, sorted, without what file managers and git leave.
 
     Those are hidden files and folders (``.git``, ``._x``), ``Thumbs.db`` and ``__MACOSX``.
     """
@@ -122,24 +174,24 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's suffix is that of a video."""
+    """Return whether a file's suffix is that of a video."""
     return path.suffix.lower() in _VIDEOS
 
 
 def name_below(path: Path, folder: Path) -> str:
-    """A clip's name: its path below a folder, without suffix."""
+    """Return a clip's name: its path below a folder, without suffix."""
     return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def parts_below(path: Path, folder: Path) -> list[str]:
-    """The names below a folder, as they are compared; one empty name of a path elsewhere."""
+    """Return the names below a folder as they are compared; of a path elsewhere one empty name."""
     if not path.is_relative_to(folder):
         return [""]
     return [squeeze(part) for part in path.relative_to(folder).parts]
 
 
 def below(folder: Path, pattern: re.Pattern[str]) -> Path | None:
-    """``folder`` or the nearest folder in it, two levels down at most, with such a sub-folder.
+    """Find the nearest folder with such a sub-folder: ``folder``, or one at most two levels down.
 
     Archives unpack into extra folders.
     """
@@ -161,7 +213,7 @@ def whole(
     missing: tuple[tuple[str, str], ...] = (),
     aside: Mapping[str, int] | None = None,
 ) -> Corpus:
-    """The corpus of these clips, ordered by name.
+    """Return the corpus of these clips, ordered by name.
 
     Args:
         facts: Of the corpus.
@@ -192,4 +244,5 @@ def whole(
         tuple(unexpected),
         missing,
         tuple(sorted((+counted).items())),  # without zeros
+        facts,
     )

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from openpyxl import load_workbook
-
 from vfer.corpora import EMOTIONS, Clip, Corpus, Facts, files_below, is_video, name_below, whole
 
 _CODES = (
@@ -79,6 +77,8 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
             for number, row in enumerate(csv.reader(file, dialect), 1):
                 yield number, [cell.strip() for cell in row]
         return
+    from openpyxl import load_workbook  # takes long to import
+
     book = load_workbook(table, read_only=True, data_only=True)
     try:
         for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
@@ -88,7 +88,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _annotations(table: Path) -> dict[str, str]:
-    """The class of each clip, by its name in upper case."""
+    """Return the class of each clip, by its name in upper case."""
     found: dict[str, str] = {}
     for number, row in _rows(table):
         name = _NAME.fullmatch(row[_CLIP]) if len(row) > _CODE else None

@@ -34,7 +34,7 @@ _NAME = re.compile(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z]{2}\.flv", re.IGNORECASE)
 
 
 def _genders(files: list[Path]) -> dict[str, str]:
-    """Each actor's gender; of none where the table is not there."""
+    """Return each actor's gender; of none where the table is not there."""
     for path in files:
         if path.name.lower() == "videodemographics.csv":
             with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,12 +1,14 @@
 """Any collection of videos, by a CSV manifest ``path,subject,emotion``.
 
-Optional columns are ``fold`` (the official fold) and ``gender``; further ones are kept.
+Optional columns are ``fold`` (the official fold) and ``gender``; further ones are kept. A label is
+its text in lower case, without blanks at its ends and with single ones within; ``joy`` is
+``happiness``. No other word is changed: ``happy`` stays ``happy``, a class of its own.
 """
 
 import csv
 from pathlib import Path
 
-from vfer.corpora import Clip, Corpus, Facts, is_video
+from vfer.corpora import Clip, Corpus, Facts, is_video, squeeze
 
 FACTS = Facts(
     name="manifest",
@@ -32,7 +34,7 @@ def _clip(row: dict[str, str], folder: Path) -> Clip:
         raise ValueError(f"gender is {gender!r}; it must be female, male or empty")
     if fold and not (fold.isascii() and fold.isdecimal()):
         raise ValueError(f"fold is {fold!r}; it must be a number from 0, or empty")
-    emotion = row["emotion"].lower()
+    emotion = squeeze(row["emotion"])
     return Clip(
         Path(row["path"]).with_suffix("").as_posix(),
         path,
@@ -51,8 +53,8 @@ def read(root: Path) -> Corpus:
         root: The CSV file, UTF-8, with a header; paths are relative to its folder.
 
     Returns:
-        The corpus, its classes those of the column ``emotion`` in alphabetical order, ``joy`` as
-        ``happiness``. Files that are not there are listed as missing.
+        The corpus, called as the file without suffix, its classes the labels in alphabetical
+        order. Files that are not there are listed as missing.
 
     Raises:
         FileNotFoundError: If the manifest, or all of its files, are not there.
@@ -90,4 +92,4 @@ def read(root: Path) -> Corpus:
         raise FileNotFoundError(f"none of the files that {root} names is there")
     ordered = tuple(clips[name] for name in sorted(clips))
     classes = tuple(sorted({clip.emotion for clip in ordered}))
-    return Corpus(FACTS.name, classes, ordered, (), tuple(missing))
+    return Corpus(root.stem, classes, ordered, missing=tuple(missing), facts=FACTS)

@@ -13,7 +13,7 @@ from rich.table import Table
 from vfer.config.tree import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.prepare.clip import PRELOAD
-from vfer.prepare.corpus import facts_of, open_corpus, read_copy, restrict
+from vfer.prepare.corpus import hints, read_copy, rendered, restrict
 from vfer.runtime.console import bar
 from vfer.runtime.files import sha256
 from vfer.runtime.pool import Died, cores, impatient, outcomes
@@ -50,6 +50,7 @@ class Comparison:
         aside: Files that belong to the corpus and are not read, as (what, how many).
         paper_clips: Clips that the paper counts, or None.
         paper_accuracy: The paper's accuracy, %, or None.
+        hints: Labels that look like one of the six basic classes in another word, and that class.
     """
 
     corpus: str
@@ -62,6 +63,7 @@ class Comparison:
     aside: tuple[tuple[str, int], ...]
     paper_clips: int | None
     paper_accuracy: float | None
+    hints: tuple[tuple[str, str], ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -154,15 +156,12 @@ def compare(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> 
     Returns:
         What was found; clips of equal content are doubtful.
     """
-    facts = facts_of(config)
+    facts = corpus.facts
     taken = restrict(corpus, config)
     used = [clip for clip in taken.clips if clip.excluded is None]
     found = Counter(clip.emotion for clip in used)
     per_class: dict[str, int] = dict(facts.per_class) if facts else {}
     subjects = facts.subjects if facts else None
-    if config.corpus == "facs":
-        subjects = config.facs.subjects
-        per_class = dict.fromkeys(corpus.classes, subjects * config.facs.clips_per_emotion)
     known = [per_class.get(name) for name in taken.classes]
     total = None if None in known else sum(n for n in known if n is not None)
     whole = {clip.subject for clip in corpus.clips if clip.excluded is None}
@@ -197,6 +196,7 @@ def compare(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> 
         corpus.aside,
         facts.paper_clips if facts else None,
         facts.paper_accuracy if facts else None,
+        hints(corpus),
     )
 
 
@@ -220,6 +220,8 @@ def show(comparison: Comparison, console: Console) -> None:
             console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
     for what, files in comparison.aside:
         console.print(f"passed over: {what}: {files}")
+    for label, word in comparison.hints:
+        console.print(f"hint: the label {label} stays as it is; elsewhere the word is {word}")
 
 
 def check(config: DataConfig, options: frozenset[str], console: Console) -> bool:
@@ -234,7 +236,7 @@ def check(config: DataConfig, options: frozenset[str], console: Console) -> bool
         Whether the copy fits.
     """
     aside = Console(stderr=True)
-    corpus = open_corpus(config, aside) if config.corpus == "facs" else read_copy(config)
+    corpus = read_copy(rendered(config, aside))
     comparison = compare(corpus, config, aside if "deep" in options else None)
     if "json" in options:
         record = asdict(comparison) | {"fits": comparison.fits}

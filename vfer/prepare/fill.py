@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from vfer.config.tree import DataConfig
-from vfer.corpora import Clip, Corpus
+from vfer.corpora import Clip, Corpus, Facts
 from vfer.faces.settings import FaceConfig
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.check import content_duplicates
 from vfer.prepare.clip import PRELOAD, Decode, prepare_clip, unprepared
-from vfer.prepare.corpus import facts_of
+from vfer.prepare.corpus import hints
 from vfer.prepare.store import CropStore, Entry, array_bytes, flow_key, store_key
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
@@ -73,7 +73,8 @@ def _fill_crops(
 def open_store(corpus: Corpus, config: DataConfig) -> CropStore:
     """The crop store of a corpus under a config's settings, filled or not."""
     root = str(config.root.resolve()) if config.root else asdict(config.facs)
-    name = f"{corpus.name}-{key_of([root, store_key(config.faces)])}"
+    of = corpus.name if corpus.facts is None else corpus.facts.name  # whatever data.name calls it
+    name = f"{of}-{key_of([root, store_key(config.faces)])}"
     return CropStore(config.cache / "crops" / name)
 
 
@@ -173,12 +174,17 @@ def report(corpus: Corpus, store: CropStore, config: DataConfig, console: Consol
         console.print(f"  not read: {path}: {reason}", markup=False, highlight=False)
     for what, files in corpus.aside:
         console.print(f"  passed over: {what}: {files}")
-    _report_segments([e.frames for e in entries if e.status == "ok"], config, console)
+    for label, word in hints(corpus):
+        console.print(f"  hint: the label {label} stays as it is; elsewhere the word is {word}")
+    frames = [e.frames for e in entries if e.status == "ok"]
+    _report_segments(frames, config, corpus.facts, console)
 
 
-def _report_segments(frames: Sequence[int], config: DataConfig, console: Console) -> None:
+def _report_segments(
+    frames: Sequence[int], config: DataConfig, facts: Facts | None, console: Console
+) -> None:
     """Say how many segments clips give and, by a stride, which comes nearest the paper's number."""
-    length, rule, facts = config.segment_length, config.windows, facts_of(config)
+    length, rule = config.segment_length, config.windows
     total = sum(len(windows(n, length, rule.per_clip, rule.stride)) for n in frames)
     console.print(f"{total} segments of {length} frames")
     if frames and rule.stride is not None and facts is not None and facts.paper_segments:
