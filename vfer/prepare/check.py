@@ -74,7 +74,7 @@ class Comparison:
 
 
 def content_duplicates(hashes: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Names of equal content: ``hashes`` gives each name's; groups and names in order."""
+    """Return names of equal content: ``hashes`` gives each name's; groups and names in order."""
     names = defaultdict(list)
     for name, found in sorted(hashes.items()):
         names[found].append(name)
@@ -91,8 +91,8 @@ def _container(head: bytes) -> str | None:
     return "MP4" if head[4:8] in _MP4 else None
 
 
-def look(path: Path) -> tuple[str, str] | None:
-    """What is wrong with a video file by its first bytes: (``unreadable`` or ``doubtful``, why)."""
+def wrong_head(path: Path) -> tuple[str, str] | None:
+    """Return what is wrong with a video by its first bytes: ``unreadable`` or ``doubtful``, why."""
     with path.open("rb") as file:
         head = file.read(64)
     if not head:
@@ -108,7 +108,7 @@ def look(path: Path) -> tuple[str, str] | None:
 
 
 def _decoded(seconds: float, decoders: Sequence[str], clip: Clip) -> tuple[str, str] | None:
-    """What is wrong with a video by its frames; runs in a worker process."""
+    """Return what is wrong with a video by its frames; runs in a worker process."""
     reasons: list[str] = []
     for decoder in decoders:
         try:
@@ -145,7 +145,7 @@ def decode_all(
     return wrong
 
 
-def compare(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> Comparison:
+def compare_copy(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> Comparison:
     """Compare a copy, all its classes, with what is known of its corpus.
 
     Args:
@@ -168,7 +168,7 @@ def compare(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> 
     counts = [Count("subjects", len(whole), subjects), Count("clips", len(used), total)]
     counts += [Count(name, found[name], per_class.get(name)) for name in taken.classes]
 
-    seen = {clip.name: look(clip.path) for clip in corpus.clips}
+    seen = {clip.name: wrong_head(clip.path) for clip in corpus.clips}
     if deep is not None:
         whole_clips = [clip for clip in corpus.clips if seen[clip.name] is None]
         seen |= decode_all(whole_clips, config, deep)
@@ -200,7 +200,7 @@ def compare(corpus: Corpus, config: DataConfig, deep: Console | None = None) -> 
     )
 
 
-def show(comparison: Comparison, console: Console) -> None:
+def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison as a table and lists."""
     table = Table(title=f"{comparison.corpus}: this copy and what is known")
     for column in ("", "found", "expected", "paper"):
@@ -224,8 +224,8 @@ def show(comparison: Comparison, console: Console) -> None:
         console.print(f"hint: the label {label} stays as it is; elsewhere the word is {word}")
 
 
-def check(config: DataConfig, options: frozenset[str], console: Console) -> bool:
-    """The command: compare and print.
+def check_copy(config: DataConfig, options: frozenset[str], console: Console) -> bool:
+    """Compare a copy with what is known of its corpus, and print what is found: ``--check``.
 
     Args:
         config: Of the corpus.
@@ -237,10 +237,10 @@ def check(config: DataConfig, options: frozenset[str], console: Console) -> bool
     """
     aside = Console(stderr=True)
     corpus = read_copy(rendered(config, aside))
-    comparison = compare(corpus, config, aside if "deep" in options else None)
+    comparison = compare_copy(corpus, config, aside if "deep" in options else None)
     if "json" in options:
         record = asdict(comparison) | {"fits": comparison.fits}
         console.file.write(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     else:
-        show(comparison, console)
+        print_comparison(comparison, console)
     return comparison.fits

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from vfer.config.parser import parse
-from vfer.prepare.check import check
+from vfer.prepare.check import check_copy
 from vfer.prepare.corpus import open_corpus
 from vfer.prepare.fill import fill, report
 from vfer.prepare.sheets import write_sheets
@@ -25,7 +25,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         config = parse("vfer.prepare", argv)
         console = Console(highlight=False)
         if "check" in config.options:
-            fits = check(config.data, config.options, console)
+            fits = check_copy(config.data, config.options, console)
             return
         corpus = open_corpus(config.data, console)
         share = launched()

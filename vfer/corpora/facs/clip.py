@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from vfer.corpora import EMOTIONS
 from vfer.corpora.facs import face as drawing
-from vfer.corpora.facs.face import ACTION_UNITS, AU, PUPILS, Face, Floats, smooth
+from vfer.corpora.facs import texture
+from vfer.corpora.facs.face import ACTION_UNITS, AU, PUPILS, DrawnFace, Floats, smooth
 from vfer.corpora.facs.settings import FacsConfig
 from vfer.corpora.facs.warp import Pose, box_around, draw, fields, true_motion, warp
 
@@ -51,12 +52,12 @@ class Truth:
 
 
 def _pulse(times: Floats, start: float, rise: float, end: float, fall: float) -> Floats:
-    """0 before ``start``, 1 from ``start + rise`` to ``end``, 0 from ``end + fall``; smooth."""
+    """Return 0 before ``start``, 1 from ``start + rise`` to ``end``, 0 from ``end + fall``."""
     return smooth((times - start) / rise) * (1 - smooth((times - end) / fall))
 
 
 def _play(config: FacsConfig, emotion: str, rng: np.random.Generator) -> Floats:
-    """Intensities of a clip's action units, ``(T, n_au)``."""
+    """Return the intensities of a clip's action units, ``(T, n_au)``."""
     n, hard = config.frames, config.difficulty
     times = np.arange(n, dtype=np.float32)
     second = min(25.0, n / 2)  # in frames: short clips play faster
@@ -89,7 +90,7 @@ def _play(config: FacsConfig, emotion: str, rng: np.random.Generator) -> Floats:
 
 
 def _poses(config: FacsConfig, rng: np.random.Generator) -> list[Pose]:
-    """The head's path through a clip."""
+    """Return the head's path through a clip."""
     n = config.frames
     scale = rng.uniform(0.13, 0.148) * min(config.width, 1.25 * config.height)
     x, y = config.width * rng.uniform(0.46, 0.54), config.height * rng.uniform(0.38, 0.42)
@@ -106,31 +107,31 @@ def _poses(config: FacsConfig, rng: np.random.Generator) -> list[Pose]:
 
 
 @lru_cache(maxsize=2)
-def _subject(config: FacsConfig, subject: int) -> Face:
-    """A subject's face, unlit."""
+def _subject(config: FacsConfig, subject: int) -> DrawnFace:
+    """Make a subject's face, unlit."""
     look = drawing.look(config.seed, subject, config.difficulty)
     per_unit = 0.15 * min(config.width, 1.25 * config.height)
     rng = np.random.default_rng([config.seed, subject])
-    skin = drawing.texture(look, per_unit, int(rng.integers(2**31)))
-    inner = drawing.interior(look, per_unit)
-    maps, matrix = drawing.wrinkles(look, per_unit)
-    return Face(look, per_unit, skin, inner, fields(look), maps, matrix)
+    skin = texture.texture(look, per_unit, int(rng.integers(2**31)))
+    inner = texture.interior(look, per_unit)
+    maps, matrix = texture.wrinkles(look, per_unit)
+    return DrawnFace(look, per_unit, skin, inner, fields(look), maps, matrix)
 
 
-def _light(face: Face, rng: np.random.Generator) -> tuple[Face, float]:
-    """A subject's face under a clip's light, and the light's level."""
+def _light(face: DrawnFace, rng: np.random.Generator) -> tuple[DrawnFace, float]:
+    """Light a subject's face: return it under a clip's light, and the light's level."""
     level = float(rng.uniform(0.8, 1.12))
     direction = (float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.7, 0.1)))
     shade = drawing.light(face.look, face.per_unit, direction, float(rng.uniform(0.35, 0.65)))
     skin = face.texture.copy()
     skin[..., :3] *= level * shade[..., None] * skin[..., 3:]  # premultiplied for interpolation
     inner = face.interior * np.float32(level) * np.clip(shade, 0.6, 1)[..., None]
-    lit = Face(face.look, face.per_unit, skin, inner, face.fields, face.wrinkles, face.creases)
+    lit = DrawnFace(face.look, face.per_unit, skin, inner, face.fields, face.wrinkles, face.creases)
     return lit, level
 
 
 def _scene(
-    config: FacsConfig, face: Face, pose: Pose, level: float, rng: np.random.Generator
+    config: FacsConfig, face: DrawnFace, pose: Pose, level: float, rng: np.random.Generator
 ) -> Floats:
     """Background, shoulders and neck: ``(H, W, 3)`` float32, without noise."""
     w, h, look = config.width, config.height, face.look
@@ -247,7 +248,7 @@ def _truth(
 
 
 def apex_frame(truth: Truth, emotion: str) -> int:
-    """The frame in which the emotion's action units are strongest together."""
+    """Return the frame in which the emotion's action units are strongest together."""
     columns = [truth.names.index(name) for name in PROTOTYPES[emotion]]
     open_eyes = truth.au[:, truth.names.index("AU45")]
     return int(np.argmax(truth.au[:, columns].sum(1) - 2 * open_eyes))

@@ -45,12 +45,12 @@ class ClipNumber(NamedTuple):
 
 
 def parameters(config: FacsConfig) -> dict[str, Any]:
-    """All that a rendered corpus depends on, as ``facs.json`` beside it keeps it."""
+    """Return all that a rendered corpus depends on, as ``facs.json`` beside it keeps it."""
     return {"format": _FORMAT, **asdict(config)}
 
 
 def video_path(root: Path, subject: int, emotion: str, take: int) -> Path:
-    """Where a clip lies; subject and take count from 1."""
+    """Return where a clip lies; subject and take count from 1."""
     name = f"s{subject}_{CODES[emotion]}_{take}.avi"
     return root / f"subject {subject}" / emotion / f"sentence {take}" / name
 

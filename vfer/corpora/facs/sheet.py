@@ -60,7 +60,7 @@ def contact_sheet(config: FacsConfig, path: Path, subjects: int = 6, take: int =
 
 
 def _portrait(frame: NDArray[np.uint8], eyes: Floats, size: int) -> NDArray[np.uint8]:
-    """A square cut around the head, for the contact sheet."""
+    """Cut a square around the head, for the contact sheet."""
     distance = float(eyes[1, 0] - eyes[0, 0])
     x, y = eyes.mean(0)
     half = 1.9 * distance

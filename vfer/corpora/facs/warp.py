@@ -14,7 +14,7 @@ from vfer.corpora.facs.face import (
     LEFT,
     RIGHT,
     TOP,
-    Face,
+    DrawnFace,
     Floats,
     Look,
     bump,
@@ -53,7 +53,7 @@ BRANCHES = 3  # above the eye slit, between the slits, below the mouth slit
 
 
 def fields(look: Look) -> Floats:
-    """The displacement at full intensity of every action unit and of ``EXTRA``.
+    """Return the displacement at full intensity of every action unit and of ``EXTRA``.
 
     Returns:
         ``(n, 3, h, w, 2)`` float32, in eye distances, on a raster with ``STEP`` spacing; axis 1 is
@@ -86,7 +86,7 @@ def fields(look: Look) -> Floats:
 
 
 def weights(au: Floats, look: Look) -> Floats:
-    """Weights of ``fields`` for action-unit intensities ``(n_au,)`` on top of the resting face."""
+    """Return weights of ``fields`` for intensities ``(n_au,)`` on top of the resting face."""
     a = au + look.rest
     at = {name: float(a[index]) for name, index in AU.items()}
     shut = float(np.clip(at["AU45"], 0.0, 1.0))
@@ -114,19 +114,19 @@ class Pose:
     roll: float
 
     def to_face(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Pixels to face coordinates."""
+        """Turn pixels into face coordinates."""
         c, s = math.cos(self.roll) / self.scale, math.sin(self.roll) / self.scale
         return c * (x - self.x) + s * (y - self.y), c * (y - self.y) - s * (x - self.x)
 
     def to_pixels(self, x: Floats | float, y: Floats | float) -> tuple[Floats, Floats]:
-        """Face coordinates to pixels."""
+        """Turn face coordinates into pixels."""
         c, s = math.cos(self.roll) * self.scale, math.sin(self.roll) * self.scale
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
         return self.x + c * x - s * y, self.y + c * y + s * x
 
 
 def sample(image: Floats, x: Floats, y: Floats) -> Floats:
-    """Bilinear samples of ``(h, w, c)`` at raster positions x, y of any one shape; edges repeat."""
+    """Sample ``(h, w, c)`` bilinearly at raster positions x, y of any one shape; edges repeat."""
     h, w, channels = image.shape
     x, y = np.clip(x, 0, w - 1.001), np.clip(y, 0, h - 1.001)
     left, top = x.astype(np.int32), y.astype(np.int32)
@@ -160,14 +160,14 @@ class Box:
     step: int
 
     def points(self) -> tuple[Floats, Floats]:
-        """Pixel positions x and y of the raster, each ``(rows, columns)``."""
+        """Return pixel positions x and y of the raster, each ``(rows, columns)``."""
         offset = (self.step - 1) / 2
         y, x = np.mgrid[0 : self.rows, 0 : self.columns].astype(np.float32) * self.step
         return x + np.float32(self.x + offset), y + np.float32(self.y + offset)
 
 
 def box_around(poses: list[Pose], width: int, height: int) -> Box:
-    """The smallest box that holds the whole head in every pose, cut at the frame's edges."""
+    """Return the smallest box that holds the whole head in every pose, cut at the frame's edges."""
     scale = max(pose.scale for pose in poses)
     step = max(2, round(scale / 25))
     spread = scale * max(abs(np.sin(pose.roll)) for pose in poses) * 1.8
@@ -204,7 +204,7 @@ def _in_field(points: Floats) -> tuple[Floats, Floats]:
     return (points[..., 0] - np.float32(LEFT)) / STEP, (points[..., 1] - np.float32(TOP)) / STEP
 
 
-def warp(face: Face, pose: Pose, au: Floats, box: Box, before: Warp | None = None) -> Warp:
+def warp(face: DrawnFace, pose: Pose, au: Floats, box: Box, before: Warp | None = None) -> Warp:
     """Invert the displacement: find the face's point that each raster point of the frame shows.
 
     Solves p + D(p) = q by fixed-point iteration, started from the frame before where given.
@@ -240,8 +240,8 @@ def _enlarge(raster: Floats, step: int) -> Floats:
     return np.asarray(Image.fromarray(raster).resize(size, Image.Resampling.BICUBIC))
 
 
-def _coverage(face: Face, branch: int, x: Floats, y: Floats, sharp: float) -> Floats:
-    """How much a branch covers at face points x, y; ``sharp`` is pixels per eye distance.
+def _coverage(face: DrawnFace, branch: int, x: Floats, y: Floats, sharp: float) -> Floats:
+    """Return how much a branch covers at face points x, y; ``sharp`` is pixels per eye distance.
 
     Beside the slits, where both branches show the same, the lower one reaches under the upper
     one, so that nothing shines through the seam.
@@ -257,7 +257,7 @@ def _coverage(face: Face, branch: int, x: Floats, y: Floats, sharp: float) -> Fl
     return np.clip((y - seam) * sharp + 0.5, 0, 1)
 
 
-def draw(canvas: Floats, face: Face, at: Warp, au: Floats) -> None:
+def draw(canvas: Floats, face: DrawnFace, at: Warp, au: Floats) -> None:
     """Draw a face into ``canvas``, ``(H, W, 3)`` float32 RGB 0…255, in place.
 
     Args:
@@ -287,7 +287,7 @@ def draw(canvas: Floats, face: Face, at: Warp, au: Floats) -> None:
         part += layer[..., :3]
 
 
-def _draw_interior(canvas: Floats, face: Face, at: Warp) -> None:
+def _draw_interior(canvas: Floats, face: DrawnFace, at: Warp) -> None:
     """Draw eyeballs and the inside of the mouth, which move with the head only."""
     pose, look, per = at.pose, face.look, face.per_unit
     places = (
@@ -311,8 +311,8 @@ def _draw_interior(canvas: Floats, face: Face, at: Warp) -> None:
         part += inside * (colours - part)
 
 
-def true_motion(face: Face, now: Warp, then: Warp) -> tuple[Floats, NDArray[np.bool_]]:
-    """Where the skin seen at each raster point of ``now`` goes until ``then``.
+def true_motion(face: DrawnFace, now: Warp, then: Warp) -> tuple[Floats, NDArray[np.bool_]]:
+    """Find where the skin seen at each raster point of ``now`` goes until ``then``.
 
     Returns:
         Motion ``(rows, columns, 2)`` float32 px, x and y, and where it is valid ``(rows,
