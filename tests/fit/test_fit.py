@@ -141,7 +141,7 @@ def test_ctrl_c_is_status_130_and_the_run_goes_on(bundle, cache, tmp_path, capsy
     with monkeypatch.context() as patch:
         patch.setattr(StageModule, "training_step", interrupt)
         assert fit(tmp_path / "tiny", cache) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "resumes here" in capsys.readouterr().err
     assert not (tmp_path / "tiny" / "fold-0" / "spatial").exists()
     assert fit(tmp_path / "tiny", cache) == 0
     assert bytes_of(tmp_path / "tiny", "segments.csv") == bytes_of(bundle, "segments.csv")

@@ -5,36 +5,26 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, get_loader, set_dumper, set_loader
-from pytorch_lightning import Trainer
 
-from vfer.config.tree import Config, DataConfig, LoggerConfig, ProtocolConfig, StagesConfig
+from vfer.config.refusals import refusal
+from vfer.config.tree import (
+    PARTS,
+    Config,
+    DataConfig,
+    LoggerConfig,
+    ProtocolConfig,
+    StagesConfig,
+    TrainerConfig,
+)
 from vfer.networks.settings import OWN, ModelConfig
 from vfer.plugs import normal
 from vfer.runtime.console import UsageError
-
-# What a stage decides itself, or what would end or thin out a run behind its back.
-_NOT_TRAINER_OPTIONS = {
-    "logger", "callbacks", "fast_dev_run", "max_epochs", "min_epochs", "max_steps", "min_steps",
-    "max_time", "limit_train_batches", "limit_val_batches", "limit_test_batches",
-    "limit_predict_batches", "overfit_batches", "val_check_interval", "check_val_every_n_epoch",
-    "num_sanity_val_steps", "enable_checkpointing", "enable_model_summary", "gradient_clip_val",
-    "gradient_clip_algorithm", "inference_mode", "use_distributed_sampler", "barebones", "plugins",
-    "reload_dataloaders_every_n_epochs", "default_root_dir", "enable_autolog_hparams",
-    "model_registry", "accumulate_grad_batches", "profiler",
-    "sync_batchnorm",
-}  # fmt: skip
-
-# Other precisions keep weights or gradients that the stages' checkpoints and scores are not made
-# for; other strategies split the networks.
-_TRAINER_VALUES: dict[str, tuple[Any, ...]] = {
-    "precision": (None, 32, "32", "32-true", "bf16-mixed"),
-    "strategy": ("auto", "ddp"),
-}
 
 
 def _rename(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - any YAML value
@@ -81,10 +71,9 @@ def build_parser(prog: str) -> ArgumentParser:
     parser.add_argument("--stages", type=StagesConfig, default=StagesConfig(), help="training")
     parser.add_argument("--protocol", type=ProtocolConfig, default=ProtocolConfig(), help="scoring")
     parser.add_argument("--logger", type=LoggerConfig, default=LoggerConfig(), help="curves")
-    parser.add_class_arguments(Trainer, "trainer", skip=_NOT_TRAINER_OPTIONS, instantiate=False)
-    parser.set_defaults(
-        {"trainer.devices": 1}
-    )  # several change dropout, so that they are asked for
+    parser.add_argument(
+        "--trainer", type=TrainerConfig, default=TrainerConfig(), help="Lightning's Trainer"
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -142,16 +131,8 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
             found.model[name] = normal(f"model.{name}", found.model[name])
         made = parser.instantiate(found)
     except argparse.ArgumentError as error:
-        said = " ".join(str(error).split())
-        if said.endswith("required: data.corpus"):
-            said = "no corpus is named: give --config FILE, such as configs/demo.yaml"
-        raise UsageError(said) from error
-    for name, legal in _TRAINER_VALUES.items():
-        if made.trainer[name] not in legal:
-            raise UsageError(
-                f"trainer.{name} is {made.trainer[name]}; it must be one of "
-                f"{', '.join(str(v) for v in legal if isinstance(v, str))}"
-            )
+        others = [name for name in parser.get_defaults().as_dict() if name not in PARTS]
+        raise UsageError(refusal(str(error), others)) from error
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
@@ -167,14 +148,14 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         name += f"-{os.environ.get('WANDB_RUN_ID')}"
     output = made.output or Path("runs", name)
     dumped = yaml.safe_load(parser.dump(found, skip_unset=False, skip_validation=True))
-    tree = {key: dumped[key] for key in _TREE}
+    tree = {key: dumped[key] for key in PARTS}
     return Config(
         data=made.data,
         model=made.model,
         stages=made.stages,
         protocol=made.protocol,
         logger=made.logger,
-        trainer=dict(vars(made.trainer)),
+        trainer=asdict(made.trainer),
         output=output,
         fold=None if fold is None else int(fold),
         tree=tree,
@@ -182,6 +163,3 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         options=options,
         sheets=getattr(made, "sheets", None),
     )
-
-
-_TREE = ("data", "model", "stages", "protocol", "logger", "trainer")

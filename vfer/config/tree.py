@@ -297,6 +297,47 @@ class ProtocolConfig:
 
 
 @dataclass(frozen=True)
+class TrainerConfig:
+    """Where and how precisely Lightning's Trainer computes.
+
+    What a stage decides itself is not among these, nor what would end or thin out a run behind its
+    back.
+
+    Attributes:
+        accelerator: ``auto`` takes a GPU where there is one; or ``cpu``, ``gpu``, ``mps`` …
+        strategy: How several processes train together; the others that Lightning has split the
+            network.
+        devices: How many of a machine (each then takes a share of every batch), their numbers in a
+            list, -1 or ``auto`` for all.
+        num_nodes: Machines, at least 1.
+        precision: ``32-true`` (also 32, or null) or ``bf16-mixed``, float32 weights with bfloat16
+            products. The stages' checkpoints and scores are not made for others.
+        log_every_n_steps: Steps between rows of ``metrics.csv`` and the loggers; null takes 50.
+        enable_progress_bar: False shows no progress of the steps.
+        deterministic: Ask torch for operations that repeat their results on a GPU, and stop at one
+            that cannot; ``warn`` only says so.
+        benchmark: Let cuDNN try which algorithms are fastest.
+        detect_anomaly: Find the operation that first gives NaN; slow.
+    """
+
+    accelerator: str = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
+    devices: list[int] | str | int = 1  # several change dropout, so that they are asked for
+    num_nodes: int = 1
+    precision: Literal[32, "32", "32-true", "bf16-mixed"] | None = None
+    log_every_n_steps: int | None = None
+    enable_progress_bar: bool | None = None
+    deterministic: bool | Literal["warn"] | None = None
+    benchmark: bool | None = None
+    detect_anomaly: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        if self.num_nodes < 1:
+            raise ValueError(f"trainer.num_nodes is {self.num_nodes}; it must be at least 1")
+
+
+@dataclass(frozen=True)
 class LoggerConfig:
     """Where curves go, beside CSV files in the bundle.
 
@@ -321,6 +362,17 @@ class LoggerConfig:
             )
 
 
+PARTS: dict[str, type] = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "stages": StagesConfig,
+    "protocol": ProtocolConfig,
+    "logger": LoggerConfig,
+    "trainer": TrainerConfig,
+}
+"""The top of the config tree."""
+
+
 @dataclass(frozen=True)
 class Config:
     """A parsed command line.
@@ -331,7 +383,7 @@ class Config:
         stages: The three stages of training.
         protocol: How the model is judged.
         logger: Where curves go.
-        trainer: Lightning's own options.
+        trainer: The values of ``TrainerConfig`` by name, as Lightning's Trainer takes them.
         output: The bundle's folder.
         fold: The one fold to run, or None for all.
         seeds: How many runs to make, each of the next seed; 1 is the run itself.

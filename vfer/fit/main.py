@@ -1,126 +1,35 @@
 """``python -m vfer.fit``: prepare, train the stages on each fold, score, write the bundle.
 
-Interrupted and run again with the same output, it goes on with the fold and stage it had reached.
+Interrupted and run again with the same output, it resumes at the fold and stage it had reached.
 """
 
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterable
 
-import yaml
 from rich.console import Console
 
 from vfer.config.parser import parse
-from vfer.config.tree import Config
-from vfer.fit.environment import write_environment
-from vfer.fit.features import check_classes
-from vfer.fit.loggers import Tracker
-from vfer.fit.losgo import finish, run_fold
-from vfer.fit.run import check_output, open_run
-from vfer.fit.trial import try_classes
-from vfer.report.terminal import print_seeds
-from vfer.results import bundle
-from vfer.results.scoring import across_seeds
-from vfer.results.tables import read_tables
-from vfer.runtime.console import UsageError, run_command
-from vfer.runtime.files import atomic_write, lock, read_json, write_json
-from vfer.runtime.ranks import first, launch, rank
-
-
-def fit(config: Config, console: Console) -> None:
-    """The whole command, from the corpus to the bundle; in each process, where there are several.
-
-    Each trains on its share of every batch; only the first writes, prints and logs.
-    """
-    launch(config.trainer)
-    if rank() > 0:
-        console = Console(quiet=True)
-    if config.seeds == 1:
-        _fit_alone(config, console)
-        return
-    if (config.output / "config.yaml").is_file():
-        raise UsageError(
-            f"{config.output} holds the run of one seed; choose another folder with --output DIR"
-        )
-    runs = [_with_seed(config, config.protocol.seed + k) for k in range(config.seeds)]
-    more = set(bundle.seed_folders(config.output)) - {run.output.name for run in runs}
-    if more:  # a seed that was run is not left out of the summary
-        raise UsageError(
-            f"{config.output} holds {', '.join(sorted(more))} as well; ask for these too with "
-            "--seeds N (from protocol.seed on), or choose another folder with --output DIR"
-        )
-    for number, run in enumerate(runs, 1):
-        console.print(f"seed {run.protocol.seed} ({number} of {len(runs)}): {run.output}")
-        _fit_alone(run, console)
-    waiting = [run.output.name for run in runs if not (run.output / "files.json").is_file()]
-    if waiting:
-        console.print(f"waiting for folds of {', '.join(waiting)}")
-    else:
-        first(lambda: _summarise([run.output for run in runs], console))
-
-
-def _with_seed(config: Config, seed: int) -> Config:
-    """The config of one of several seeds, its bundle in a folder below."""
-    protocol = replace(config.protocol, seed=seed)
-    tree = config.tree | {"protocol": config.tree["protocol"] | {"seed": seed}}
-    output = config.output / f"seed-{seed}"
-    return replace(config, protocol=protocol, tree=tree, output=output, seeds=1)
-
-
-def _summarise(outputs: Sequence[Path], console: Console) -> None:
-    """Write ``results.json`` above the bundles of several seeds, and show it."""
-    found = {path.name: read_json(path / "results.json") for path in outputs}
-    clips = [read_tables(path, found[path.name]["classes"]).clips for path in outputs]
-    summary = across_seeds(found, clips)
-    write_json(outputs[0].parent / "results.json", summary)
-    print_seeds(summary, outputs[0].parent, console)
-
-
-def _fit_alone(config: Config, console: Console) -> None:
-    """One bundle, in a folder that no other process writes to."""
-    if rank() > 0:
-        _fit(config, console)
-        return
-    with lock(config.output, "the run folder"):
-        _fit(config, console)
-
-
-def _fit(config: Config, console: Console) -> None:
-    output = config.output
-    first(lambda: check_output(output, config))
-    check_classes(config)
-    run = open_run(config, console)
-    try_classes(run)
-
-    def begin() -> str:
-        atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
-        bundle.write_folds(output / "folds.json", run.groups)
-        return write_environment(run)
-
-    group = first(begin)
-    try:
-        tracker = Tracker(config.logger, output, group, config.tree)
-        numbers = range(len(run.groups)) if config.fold is None else [config.fold]
-        for number in numbers:
-            run_fold(run, number, tracker, console)
-        waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
-        if waiting:
-            console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
-        else:
-            first(lambda: finish(run, tracker, console))
-    except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
-        raise RuntimeError(str(error)) from error
+from vfer.fit.output import runs_of
+from vfer.prepare.corpus import check_root
+from vfer.runtime.console import run_command
 
 
 def main(argv: Iterable[str] | None = None) -> int:
-    """The command; returns its exit status."""
-    # Lightning says at every trainer what devices there are, and that a stage has ended.
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    # Lightning 2.6 calls what torch 2.15 deprecates; nothing a user could do about it.
-    warnings.filterwarnings("ignore", ".isinstance.treespec, LeafSpec", FutureWarning)
+    """Run the command; return its exit status."""
     arguments = None if argv is None else list(argv)
-    return run_command(
-        lambda: fit(parse("vfer.fit", arguments), Console(highlight=False)), arguments
-    )
+
+    def command() -> None:
+        config = parse("vfer.fit", arguments)
+        runs = runs_of(config)
+        check_root(config.data)
+        # Lightning and torch take seconds: not before it is known that there is work for them.
+        from vfer.fit.seeds import fit
+
+        # Lightning says at every trainer what devices there are, and that a stage has ended.
+        logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+        # Lightning 2.6 calls what torch 2.15 deprecates; nothing a user could do about it.
+        warnings.filterwarnings("ignore", ".isinstance.treespec, LeafSpec", FutureWarning)
+        fit(config, runs, Console(highlight=False))
+
+    return run_command(command, arguments)

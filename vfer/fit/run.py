@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from torch import Tensor
 
@@ -19,10 +18,9 @@ from vfer.networks import AlexNetStream, load_weights
 from vfer.networks.build import try_on_noise
 from vfer.networks.settings import OWN
 from vfer.plugs import Named, identity, plug
-from vfer.prepare.corpus import check_root, open_corpus
+from vfer.prepare.corpus import open_corpus
 from vfer.prepare.fill import fill, report
 from vfer.prepare.store import CropStore
-from vfer.results import bundle
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, sha256
 from vfer.runtime.ranks import first, rank, world
@@ -117,27 +115,6 @@ def groups_of(corpus: Corpus, config: Config) -> Groups:
     return losgo(corpus.clips, count, folds.seed)
 
 
-def check_output(output: Path, config: Config) -> None:
-    """See that an output folder is free for this config, or holds a run of it.
-
-    Raises:
-        UsageError: If another config has been run there; names the keys that differ.
-    """
-    record = output / "config.yaml"
-    if record.is_file():
-        keys = differing(config.tree, yaml.safe_load(record.read_text(encoding="utf-8")))
-        if keys:
-            raise UsageError(
-                f"{output} holds a run with another config; differing keys: {', '.join(keys)}. "
-                "Choose another folder with --output DIR, or remove this one"
-            )
-    elif any(not path.name.startswith(".") for path in output.glob("*")):
-        held = "the runs of several seeds (--seeds N)" if bundle.seed_folders(output) else "no run"
-        raise UsageError(
-            f"{output} is not empty and holds {held}; choose another folder with --output DIR"
-        )
-
-
 def run_key(run: Run) -> str:
     """Return a key of what all folds of a bundle must share."""
     counted = differing(run.config.tree, {})  # every key that may change a number
@@ -190,7 +167,6 @@ def _check_schema(config: Config) -> None:
 def open_run(config: Config, console: Console) -> Run:
     """Check everything that can be checked before the work, then prepare what is missing."""
     _check_schema(config)
-    check_root(config.data)
     plugs = plugs_of(config)
     source = config.model.weights
     weights = None if source is None else load_weights(source, config.model.variant)

@@ -1,6 +1,6 @@
 """``python -m vfer.prepare``: render what is built in, and fill the crop store.
 
-Interrupted and run again, it goes on with the clips that are missing.
+Interrupted and run again, it resumes with the clips that are missing.
 """
 
 from collections.abc import Iterable
@@ -8,21 +8,25 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from vfer.config.parser import parse
-from vfer.prepare.check import check_copy
-from vfer.prepare.corpus import open_corpus
-from vfer.prepare.fill import fill, report
-from vfer.prepare.sheets import write_sheets
+from vfer.prepare.corpus import check_root
 from vfer.runtime.console import run_command
 from vfer.runtime.pool import launched
 
 
 def main(argv: Iterable[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command; return its exit status."""
     fits = True
 
     def command() -> None:
         nonlocal fits
         config = parse("vfer.prepare", argv)
+        check_root(config.data)
+        # torch takes seconds: not before it is known that there is work for it.
+        from vfer.prepare.check import check_copy
+        from vfer.prepare.corpus import open_corpus
+        from vfer.prepare.fill import fill, report
+        from vfer.prepare.sheets import write_sheets
+
         console = Console(highlight=False)
         if "check" in config.options:
             fits = check_copy(config.data, config.options, console)

@@ -8,14 +8,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from rich.console import Console
 from rich.text import Text
 
-from vfer.report.bundles import by_corpus, expand, read_bundle
-from vfer.report.page import write_page
-from vfer.report.result import report_sections
-from vfer.report.terminal import print_tables
 from vfer.runtime.console import run_command
 
 
@@ -31,6 +26,14 @@ def report(paths: Sequence[Path], output: Path, console: Console) -> None:
         FileNotFoundError: If a folder is no bundle.
         ValueError: If a bundle cannot be read.
     """
+    # Matplotlib takes a second: not before it is known that there is work for it.
+    import matplotlib as mpl
+
+    from vfer.report.bundles import by_corpus, expand, read_bundle
+    from vfer.report.page import write_page
+    from vfer.report.result import report_sections
+    from vfer.report.terminal import print_tables
+
     groups = by_corpus([read_bundle(path) for path in expand(paths)])
     output.mkdir(parents=True, exist_ok=True)
     names = [path.resolve().name for path in paths]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vfer.corpora import baum1s, enterface
+from vfer.corpora import baum1s, enterface05
 
 PAPERS_CLASSES = ("anger", "happiness", "sadness", "fear", "disgust", "surprise")
 """The order of classes in the paper's confusion matrices, Figures 12 and 13."""
@@ -34,7 +34,7 @@ class Published:
     note: str = ""
 
 
-_CORPORA = (baum1s.FACTS, enterface.FACTS)
+_CORPORA = (baum1s.FACTS, enterface05.FACTS)
 _MODEL = "spatial-temporal, trained, after fc7"
 _Table = dict[str, tuple[str, tuple[float | None, ...]]]
 _PAPER: _Table = {  # rows of Pan et al. 2019: where, and the accuracy on each of the two corpora

@@ -30,7 +30,7 @@ def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) 
     try:
         command()
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; the same command resumes here", file=sys.stderr)
         return 130
     except Exception as error:
         if "--debug" in arguments:

@@ -36,7 +36,7 @@ def _arguments(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(argv: Iterable[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command; return its exit status."""
     words = sys.argv[1:] if argv is None else list(argv)
 
     def command() -> None:

@@ -5,12 +5,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
-from scipy import stats
-from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of
@@ -64,6 +63,8 @@ def _values(key: str, given: Mapping[str, Any], method: str) -> Any:  # noqa: AN
         )
     if method == "grid":
         raise UsageError(f"parameter {key} has min and max; method grid needs its values")
+    from scipy import stats  # takes a while, and a grid needs none
+
     low, high = given["min"], given["max"]
     whole = all(isinstance(v, int) for v in (low, high))
     kind = kind or ("int_uniform" if whole else "uniform")
@@ -147,6 +148,16 @@ def read_sweep(path: Path) -> Sweep:
     return Sweep(method, parameters, cap, tuple(words), tuple(configs))
 
 
+def _draw(sweep: Sweep, limit: int, seed: int) -> list[dict[str, Any]]:
+    """Draw points of method ``random``, of a finite number none twice."""
+    from sklearn.model_selection import ParameterSampler  # takes a second, and a grid needs none
+
+    size = math.inf
+    if all(isinstance(values, list) for values in sweep.parameters.values()):
+        size = math.prod(len(values) for values in sweep.parameters.values())
+    return list(ParameterSampler(sweep.parameters, int(min(limit, size)), random_state=seed))
+
+
 def choose(sweep: Sweep, points: int | None, seed: int) -> list[dict[str, Any]]:
     """The values of each point.
 
@@ -159,16 +170,14 @@ def choose(sweep: Sweep, points: int | None, seed: int) -> list[dict[str, Any]]:
         UsageError: If nothing says how many points ``random`` is to draw.
     """
     limit = sweep.run_cap if points is None else points
-    if sweep.method == "random" and limit is None:
-        raise UsageError("method random has no end: give --points N, or run_cap in the file")
     if sweep.method == "random":
-        size = math.inf
-        if all(isinstance(values, list) for values in sweep.parameters.values()):
-            size = len(ParameterGrid(sweep.parameters))
-        count = int(min(limit or 0, size))
-        drawn = list(ParameterSampler(sweep.parameters, count, random_state=seed))
+        if limit is None:
+            raise UsageError("method random has no end: give --points N, or run_cap in the file")
+        drawn = _draw(sweep, limit, seed)
     else:
-        drawn = list(ParameterGrid(sweep.parameters))[:limit]
+        names = sorted(sweep.parameters)
+        values = product(*(sweep.parameters[name] for name in names))
+        drawn = [dict(zip(names, one, strict=True)) for one in values][:limit]
     plain = [{k: v.item() if hasattr(v, "item") else v for k, v in p.items()} for p in drawn]
     ordered = [{key: point[key] for key in sweep.parameters} for point in plain]
     return list({key_of({k: str(v) for k, v in p.items()}): p for p in ordered}.values())

@@ -23,8 +23,7 @@ from rich.table import Table
 
 from vfer.config.parser import parse
 from vfer.config.tree import Config
-from vfer.fit.run import check_output
-from vfer.report.main import main as report
+from vfer.fit.output import check_output
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import atomic_write, read_json
 from vfer.sweep.points import COMMAND, Sweep, choose, names_of, read_sweep
@@ -259,6 +258,8 @@ def sweep(
     _show(rows, console)
     _write(rows, output / "sweep.csv")
     console.print(f"table: {output / 'sweep.csv'}")
+    from vfer.report.main import main as report  # takes seconds, and is needed only now
+
     done = [str(point.config.output) for point in todo if _is_done(point)]
     reported = not done or report([*done, "--output", str(output)]) == 0
     if failed:
