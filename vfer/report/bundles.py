@@ -61,12 +61,12 @@ class Model:
 
     @property
     def results(self) -> dict[str, Any]:
-        """Those of the first run."""
+        """Return those of the first run."""
         return self.runs[0].results
 
     @property
     def config(self) -> dict[str, Any]:
-        """That of the first run."""
+        """Return that of the first run."""
         return self.runs[0].config
 
     def clips(self) -> list[Sequence[ClipResult]]:
@@ -75,7 +75,7 @@ class Model:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The summary over its seeds; of one seed that seed's own figures."""
+        """Return the summary over its seeds; of one seed that seed's own figures."""
         by_path = {str(run.path): run.results for run in self.runs}
         return across_seeds(by_path, self.clips()) if len(self.runs) > 1 else self.results
 

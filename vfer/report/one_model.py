@@ -185,7 +185,7 @@ def _coverage(run: Bundle) -> Section:
 
 
 def _hardest(run: Bundle) -> Section:
-    """The clips whose true class was given the least probability, with their crops."""
+    """Show the clips whose true class was given the least probability, with their crops."""
     classes = run.results["classes"]
     scored = [
         (row.probabilities[classes.index(row.label)], row)
