@@ -8,6 +8,7 @@ flow is shown. The table is of the error on crops of six drawn clips, against th
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,6 @@ from vfer.video import read_frames
 ALPHAS = (1.0, 5.0, 15.0, 50.0, 255.0)
 LIMIT = 3.0  # px a frame of full colour
 TABLE = (5.0, 8.0, 11.0, 15.0, 20.0, 30.0, 50.0)
-SIZE = (720, 576)  # px, of the table's frames
 
 
 def smile() -> NDArray[np.uint8]:
@@ -39,15 +39,15 @@ def smile() -> NDArray[np.uint8]:
     return align(frames, truth.eyes.astype(np.float64), FaceConfig())
 
 
-def table(frames: int) -> None:
+def table(config: FacsConfig, alphas: Sequence[float]) -> None:
     """Print the errors over α on drawn skin, of all of it and of what moves fast."""
     clips = []
-    for pictures, truth in drawn_clips(FacsConfig(width=SIZE[0], height=SIZE[1], frames=frames)):
+    for pictures, truth in drawn_clips(config):
         eyes = truth.eyes.astype(np.float64)
         crops = gray(torch.from_numpy(align(pictures, eyes, FaceConfig())))[:, None]
         clips.append((crops, truth, eyes))
     print("| α | all skin | fast | one level, all | fast |\n|---|---|---|---|---|")
-    for alpha in TABLE:
+    for alpha in alphas:
         cells = []
         for levels in (None, 1):
             pairs = [
@@ -62,18 +62,23 @@ def table(frames: int) -> None:
         print(f"| {alpha:g} | {' | '.join(cells)} |", flush=True)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Draw the picture, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--output", type=Path, help="the picture")
     what.add_argument("--table", action="store_true", help="print the errors over α")
     parser.add_argument("--frames", type=int, default=16, help="of a clip of the table")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(720, 576), metavar=("W", "H"), help="of these, px"
+    )
+    parser.add_argument("--alphas", type=float, nargs="+", default=TABLE, help="of the table")
     parser.add_argument("--video", type=Path, help="a clip with a face; default: a drawn smile")
     parser.add_argument("--pair", type=int, help="its first frame; default: where most changes")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.table:
-        table(args.frames)
+        width, height = args.size
+        table(FacsConfig(frames=args.frames, width=width, height=height), args.alphas)
         return
     if args.video is None:
         crops = smile()

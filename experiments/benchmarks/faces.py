@@ -97,14 +97,14 @@ def apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(np.nanmean(distance)) if np.isfinite(distance).any() else float("nan")
 
 
-def cases(videos: list[Path], subjects: int, frames: int) -> list[Case]:
+def cases(videos: list[Path], subjects: int, config: FacsConfig) -> list[Case]:
     """The given videos, or clips of the built-in corpus."""
     if videos:
         return [Case(path.stem, read_frames(path)[0], None) for path in videos]
     found = []
     for subject in range(1, subjects + 1):
         emotion = EMOTIONS[subject % len(EMOTIONS)]
-        clip, truth = draw_clip(FacsConfig(frames=frames), subject, emotion, 1)
+        clip, truth = draw_clip(config, subject, emotion, 1)
         found.append(Case(f"subject {subject}, {emotion}", clip, truth.eyes.astype(float)))
     return found
 
@@ -156,9 +156,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=60, help="frames of a drawn clip")
     parser.add_argument("--rounds", type=int, default=2, help="the best of so many is shown")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(720, 576), metavar=("W", "H"), help="of frames, px"
+    )
     args = parser.parse_args(argv)
+    width, height = args.size
+    config = FacsConfig(frames=args.frames, width=width, height=height)
     torch.set_num_threads(args.threads)
-    for case in cases(args.video, args.subjects, args.frames):
+    for case in cases(args.video, args.subjects, config):
         measure(case, Console(highlight=False), args.rounds)
 
 

@@ -36,7 +36,6 @@ from vfer.flow.solver import horn_schunck
 from vfer.video import read_frames
 
 MOTIONS = (0.5, 2.0, 5.0)  # px, mean length
-WIDTH, HEIGHT = 720, 576  # px, the whole frame
 AVERAGE = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]], np.float32) / 12
 
 Images = NDArray[np.float32]  # (B, H, W) grey values 0…255
@@ -59,10 +58,10 @@ class Drawn:
     truth: Truth
 
 
-def drawn(frames: int) -> list[Drawn]:
+def drawn(config: FacsConfig) -> list[Drawn]:
     """A clip of each emotion."""
     clips = []
-    for pictures, truth in drawn_clips(FacsConfig(width=WIDTH, height=HEIGHT, frames=frames)):
+    for pictures, truth in drawn_clips(config):
         eyes = truth.eyes.astype(np.float64)
         moved = np.hypot(*truth.motion.astype(np.float64).transpose(3, 0, 1, 2)).sum((1, 2))
         first = int(moved.argmax())
@@ -71,11 +70,11 @@ def drawn(frames: int) -> list[Drawn]:
     return clips
 
 
-def filmed(video: Path) -> tuple[Images, Images]:
-    """Crops ``(T, 150, 110)`` and whole frames ``(T, 576, 720)`` of a video."""
+def filmed(video: Path, size: tuple[int, int]) -> tuple[Images, Images]:
+    """Crops ``(T, 150, 110)`` and whole frames of a size (width, height) of a video."""
     frames = read_frames(video)[0][:32]
     crops = align(frames, track([frames], FaceConfig()).eyes, FaceConfig())
-    whole = np.stack([cv2.resize(f, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for f in frames])
+    whole = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
     return grey(crops), grey(whole.astype(np.uint8))
 
 
@@ -218,23 +217,28 @@ def bandwidth_floor() -> None:
     )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print a table for each size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, help="a clip with a face; default: a drawn one")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--frames", type=int, default=16, help="of each drawn clip, at least 8")
-    args = parser.parse_args()
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(720, 576), metavar=("W", "H"), help="of frames, px"
+    )
+    parser.add_argument("--without", nargs="*", default=[], metavar="WORD", help="leave out rivals")
+    args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    clips = drawn(args.frames)
+    width, height = args.size
+    clips = drawn(FacsConfig(width=width, height=height, frames=args.frames))
     if args.video is None:
         crops, frames = clips[0].crops, clips[0].whole
     else:
-        crops, frames = filmed(args.video)
-    compared = methods()
-    for images in (crops[:15], frames[:1]):
+        crops, frames = filmed(args.video, (width, height))
+    compared = {k: v for k, v in methods().items() if not any(word in k for word in args.without)}
+    for whole, images in ((False, crops[:15]), (True, frames[:1])):
         height, width = images.shape[1:]
         first, second, _ = warped(images, 1.0)
         print(f"\n{len(images)} pairs of {height}×{width}, {args.threads} threads\n")
@@ -245,7 +249,7 @@ def main() -> None:
             ms = seconds(method, first, second, args.repeats) / len(images) * 1e3
             base = base or ms
             found = [warp_error(method, images, motion) for motion in MOTIONS]
-            found += true_errors(method, clips, crops=width != WIDTH)
+            found += true_errors(method, clips, crops=not whole)
             cells = " | ".join(f"{error:.3f}" for error in found)
             print(f"| {name} | {ms:.2f} | {base / ms:.1f} | {cells} |", flush=True)
     if torch.cuda.is_available():

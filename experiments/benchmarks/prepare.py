@@ -35,8 +35,6 @@ from vfer.prepare.fill import fill
 from vfer.prepare.store import Entry
 from vfer.video import decode
 
-ROUNDS = 5
-
 
 def write(path: Path, frames: NDArray[np.uint8], codec: str) -> Path:
     """Write frames ``(T, H, W, 3)`` uint8 RGB at 4 Mbit/s."""
@@ -78,7 +76,7 @@ def ours(path: Path) -> int:
     return sum(len(run) for run in decode(path, "decord"))
 
 
-def decoding(path: Path, console: Console) -> None:
+def decoding(path: Path, rounds: int, console: Console) -> None:
     """Print frames a second of CPU time, best of some rounds in turns."""
     ways: dict[str, Callable[[Path], int]] = {
         "decord one by one": one_by_one,
@@ -87,7 +85,7 @@ def decoding(path: Path, console: Console) -> None:
         "vfer.video.decode": ours,
     }
     speed = dict.fromkeys(ways, 0.0)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, way in ways.items():
             start = time.process_time()
             count = way(path)
@@ -133,26 +131,33 @@ def prepare(clips: int, video: Path, processes: int) -> tuple[float, float, floa
     return seconds, peak(), max(workers)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=100, help="frames of a clip")
     parser.add_argument("--processes", type=int, default=2)
-    args = parser.parse_args()
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(720, 576), metavar=("W", "H"), help="of frames, px"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="the best of so many is shown")
+    parser.add_argument("--clips", type=int, nargs="+", default=(8, 32), help="clips prepared")
+    args = parser.parse_args(argv)
     console = Console(highlight=False)
-    frames, _ = draw_clip(FacsConfig(frames=args.frames), 1, EMOTIONS[0], 1)
+    frames, _ = draw_clip(
+        FacsConfig(frames=args.frames, width=args.size[0], height=args.size[1]), 1, EMOTIONS[0], 1
+    )
     with tempfile.TemporaryDirectory() as folder:
         videos = [
             write(Path(folder) / "mpeg4.avi", frames, "mpeg4"),
             write(Path(folder) / "h264.mp4", frames, "libx264"),
         ]
         for video in videos:
-            decoding(video, console)
+            decoding(video, args.rounds, console)
         height, width = frames.shape[1:3]
         table = Table(title=f"preparing clips of {args.frames} frames, {width}×{height}")
         for column in ("clips", "s", "frames/s", "MB, main process", "MB, largest worker"):
             table.add_column(column)
-        for clips in (8, 32):
+        for clips in args.clips:
             # A fresh process each, so that one peak does not hide in the other.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 work = pool.submit(prepare, clips, videos[0], args.processes)

@@ -69,12 +69,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=4)
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--noise", type=float, default=1.0, help="of the still face's eyes, px")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(720, 576), metavar=("W", "H"), help="of frames, px"
+    )
     args = parser.parse_args(argv)
+    width, height = args.size
+    config = FacsConfig(frames=args.frames, width=width, height=height)
     rng = np.random.default_rng(0)
     sums = {way.name: np.zeros(4) for way in ways()}
     for subject in range(1, args.subjects + 1):
         emotion = EMOTIONS[subject % len(EMOTIONS)]
-        frames, truth = draw_clip(FacsConfig(frames=args.frames), subject, emotion, 1)
+        frames, truth = draw_clip(config, subject, emotion, 1)
         true = truth.eyes.astype(np.float64)
         still = np.repeat(frames[:1], args.frames, axis=0)
         noisy = true[:1] + rng.normal(0, args.noise, true.shape)

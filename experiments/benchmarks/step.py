@@ -73,7 +73,7 @@ class Clock(pl.Callback):
             self.ends.append(time.perf_counter())
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Run two steps and print the second's figures."""
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.step")
     parser.add_argument("--batch-size", type=int, default=40)
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--input-size", type=int, default=227, help="px")
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     if given.batch_size % given.micro_batch:
         parser.error("--batch-size must be a multiple of --micro-batch")
     warnings.filterwarnings("ignore", ".*does not have many workers|.isinstance.treespec")

@@ -1,7 +1,5 @@
 """The experiments run, and say what they should on the built-in corpus."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -60,11 +58,8 @@ def test_points_of_a_frame_are_where_the_crop_shows_them():
         np.testing.assert_allclose(shown, point, atol=1.2)  # half a crop pixel and rounding
 
 
-def test_the_alpha_experiment_prints_its_table_and_draws(facs_root, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["flow_alpha", "--table", "--frames", "8"])
-    monkeypatch.setattr(flow_alpha, "SIZE", (160, 128))
-    monkeypatch.setattr(flow_alpha, "TABLE", (15.0,))
-    flow_alpha.main()
+def test_the_alpha_experiment_prints_its_table_and_draws(facs_root, tmp_path, capsys):
+    flow_alpha.main(["--table", "--frames", "8", "--size", "160", "128", "--alphas", "15"])
     (row,) = capsys.readouterr().out.splitlines()[2:]
     alpha, *cells = row.strip("| ").split(" | ")
     assert alpha == "15"
@@ -73,23 +68,18 @@ def test_the_alpha_experiment_prints_its_table_and_draws(facs_root, tmp_path, mo
     video = video_path(facs_root, 1, "happiness", 1)
     for name, more in (("drawn", []), ("filmed", ["--video", str(video), "--pair", "3"])):
         picture = tmp_path / f"{name}.png"
-        monkeypatch.setattr(sys, "argv", ["flow_alpha", "--output", str(picture), *more])
-        flow_alpha.main()
+        flow_alpha.main(["--output", str(picture), *more])
         assert picture.stat().st_size > 10_000
 
 
-def test_the_flow_benchmark_prints_a_row_a_method(monkeypatch, capsys):
+def test_the_flow_benchmark_prints_a_row_a_method(capsys):
     pytest.importorskip("cv2")
     pytest.importorskip("skimage")
     from experiments.benchmarks import flow
 
-    monkeypatch.setattr(flow, "WIDTH", 160)
-    monkeypatch.setattr(flow, "HEIGHT", 128)
-    every = flow.methods()
-    quick = {name: every[name] for name in every if "TV-L1" not in name and "SciPy" not in name}
-    monkeypatch.setattr(flow, "methods", lambda: quick)
-    monkeypatch.setattr(sys, "argv", ["flow", "--threads", "1", "--repeats", "1", "--frames", "8"])
-    flow.main()
+    quick = ["--without", "TV-L1", "SciPy", "scipy"]
+    small = ["--threads", "1", "--repeats", "1", "--frames", "8", "--size", "160", "128"]
+    flow.main([*small, *quick])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| vfer")]
     assert len(rows) == 4
     for row in rows:

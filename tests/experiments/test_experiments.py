@@ -1,0 +1,56 @@
+"""Every script of ``experiments/`` runs, here at its smallest size."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.benchmarks import __main__ as listing
+from experiments.benchmarks import faces, prepare, stabilise, step
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--frames", "8", "--size", "160", "128"]
+
+
+@pytest.fixture(autouse=True)
+def _a_wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_every_benchmark_is_listed_with_what_it_measures(capsys):
+    listing.main()
+    names = {path.stem for path in (ROOT / "experiments/benchmarks").glob("[!_]*.py")}
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[2].rpartition(".")[2] for line in lines} == names
+    assert all(len(line.split()) > 6 for line in lines)
+
+
+def test_the_faces_benchmark_has_a_row_a_way(capsys):
+    faces.main(["--subjects", "1", "--rounds", "1", "--threads", "1", *SMALL])
+    found = capsys.readouterr().out
+    assert "8 frames of 160×128" in found
+    assert "MTCNN.detect, every frame" in found
+    assert "cascade, every frame" in found
+
+
+def test_the_prepare_benchmark_decodes_in_every_way_and_prepares(capsys):
+    prepare.main(["--rounds", "1", "--clips", "2", "--processes", "1", *SMALL])
+    found = capsys.readouterr().out
+    assert "decoding mpeg4.avi" in found
+    assert "decoding h264.mp4" in found
+    assert "vfer.video.decode" in found
+    assert "preparing clips of 8 frames, 160×128" in found
+
+
+def test_the_stabilise_benchmark_has_a_row_a_way(capsys):
+    stabilise.main(["--subjects", "1", *SMALL])
+    found = capsys.readouterr().out
+    for way in ("frame", "smooth, σ = 2 frames", "clip"):
+        assert way in found
+
+
+def test_the_step_benchmark_measures_a_step(capsys):
+    step.main([
+        "--batch-size", "2", "--micro-batch", "1", "--length", "3", "--width", "0.0625",
+        "--input-size", "64",
+    ])  # fmt: skip
+    assert "s a step" in capsys.readouterr().out
