@@ -14,7 +14,7 @@ from vfer.fit.main import main
 from vfer.fit.module import StageModule
 from vfer.fit.plan import stages_of
 from vfer.fit.run import open_run, split
-from vfer.fit.stages import train_stage
+from vfer.fit.stages import stage_key, train_stage
 from vfer.runtime.files import read_json
 from vfer.verify import main as verify
 
@@ -235,6 +235,21 @@ def test_an_interrupted_training_of_ones_own_network_ends_with_the_same_bytes(
         ours, theirs = (tmp_path / w / name / "weights.safetensors" for w in ("again", "whole"))
         assert ours.read_bytes() == theirs.read_bytes()
     assert (tmp_path / "again" / stage / "stage.json").is_file()
+
+
+def test_a_stage_depends_on_what_its_network_is_made_of_and_on_nothing_else(cache):
+    def key(*more, which="spatial"):
+        run = open_run(parse("vfer.fit", words(cache, *more)), QUIET)
+        stage = {stage.name: stage for stage in stages_of(run.config)}[which]
+        return stage_key(run, split(run, 0), stage, {}, None, 6)
+
+    own = ("--model.backbone", "mine.Backbone")
+    assert key() != key("--model.width", 0.125)
+    assert key(*own) == key(*own, "--model.width", 0.125, "--model.pool", "frame") != key()
+    assert key(*own) != key(*own, "--model.backbone.plain", 1)
+    net = ("--model.network", "mine.Network")
+    assert key(*net, which="network") == key(*net, "--model.dropout", 0, which="network")
+    assert key(*net, which="network") != key(*net, "--model.input_size", 65, which="network")
 
 
 def test_changed_code_is_another_run(cache, mine, tmp_path, capsys):

@@ -90,13 +90,14 @@ def _model_key(run: Run, stage: Stage) -> dict[str, Any]:
     for name in ("network", "backbone", "descriptor", "classifier"):
         model.pop(name)
     unused: tuple[str, ...] = ()
-    if run.plugs:  # nothing of AlexNet's is used
+    if run.config.model.own is not None:  # nothing of AlexNet's is used
         unused += ("variant", "width", "insert_after", "dropout", "weights")
     if not stage.after:
         unused += ("pool", "vlan_start")
     if stage.single:
         unused += ("streams",)
-    return {k: v for k, v in model.items() if k not in unused} | run.plugs
+    own = {key: one for key, one in run.plugs.items() if key.startswith("model.")}
+    return {k: v for k, v in model.items() if k not in unused} | own
 
 
 def stage_key(
