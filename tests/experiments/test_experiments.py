@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments import facs_difficulty
 from experiments.benchmarks import __main__ as listing
 from experiments.benchmarks import faces, prepare, stabilise, step
 
@@ -22,6 +23,16 @@ def test_every_benchmark_is_listed_with_what_it_measures(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[2].rpartition(".")[2] for line in lines} == names
     assert all(len(line.split()) > 6 for line in lines)
+
+
+def test_the_difficulty_of_the_built_in_corpus_is_four_numbers_a_fold(tmp_path, capsys):
+    few = ["--subjects", "2", "--clips", "1", "--folds", "2", "--steps", "2"]
+    facs_difficulty.main(["--root", str(tmp_path), *few, *SMALL])
+    first, _, *rows = capsys.readouterr().out.splitlines()
+    assert first == "12 clips; chance is 16.7 %"
+    assert [row.split()[0] for row in rows] == ["0", "1", "mean"]
+    assert all(0 <= float(cell) <= 100 for row in rows for cell in row.split()[1:])
+    assert all(len(row.split()) == 5 for row in rows)
 
 
 def test_the_faces_benchmark_has_a_row_a_way(capsys):
