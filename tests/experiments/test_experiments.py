@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import facs_difficulty
+from experiments import facs_difficulty, rooms
 from experiments.benchmarks import __main__ as listing
 from experiments.benchmarks import faces, prepare, stabilise, step
 
@@ -65,3 +65,25 @@ def test_the_step_benchmark_measures_a_step(capsys):
         "--input-size", "64",
     ])  # fmt: skip
     assert "s a step" in capsys.readouterr().out
+
+
+def test_the_picture_of_the_rooms_is_drawn_from_the_code_as_it_is():
+    committed = (ROOT / "docs/rooms.svg").read_text(encoding="utf-8")
+    assert committed == rooms.draw(rooms.rooms()), "run python -m experiments.rooms"
+    assert len(committed) < 60_000
+
+
+def test_a_room_is_read_from_its_docstring_and_its_imports(tmp_path):
+    (tmp_path / "walk").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "walk/__init__.py").write_text('"""``vfer.walk``: one foot, then the other."""')
+    (tmp_path / "walk/__main__.py").write_text("def main():\n    from vfer.foot import left\n")
+    (tmp_path / "foot.py").write_text('"""Feet: ``left`` and right.\n\nMore."""\nimport numpy\n')
+    (tmp_path / "runtime.py").write_text("import vfer.foot, vfer.nowhere\n")
+    house = rooms.rooms(tmp_path)
+    assert house == {
+        "foot": rooms.Room("Feet: left and right", "import", frozenset()),
+        "runtime": rooms.Room("", "carry", frozenset({"foot"})),
+        "walk": rooms.Room("One foot, then the other", "run", frozenset({"foot"})),
+    }
+    assert rooms.ordered(house) == ["runtime", "walk", "foot"]

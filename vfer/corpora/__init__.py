@@ -1,6 +1,6 @@
-"""What is on disk, as records: one file a corpus, with ``FACTS`` and ``read``, named as the corpus.
+"""What is on disk, as records: one file a corpus, found by being there.
 
-A file of this folder is found by being there; nothing else lists it.
+Each has ``FACTS`` and ``read`` and is named as its corpus; nothing else lists them.
 """
 
 import difflib
