@@ -19,7 +19,7 @@ from rich.console import Console
 
 from vfer import video
 from vfer.config.tree import DataConfig
-from vfer.corpora import Clip, Corpus, enterface05
+from vfer.corpora import Clip, Corpus, baum1s, enterface05
 from vfer.faces.settings import FaceConfig
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
@@ -356,7 +356,8 @@ def test_the_report_says_which_stride_comes_nearest_the_papers_number_of_segment
     made_store, console
 ):
     corpus, store = made_store({("1", "fear"): 30, ("2", "anger"): 16})
-    report(corpus, store, DataConfig("baum1s", windows=WindowConfig(None, stride=7)), console)
+    config = DataConfig("baum1s", windows=WindowConfig(None, stride=7))
+    report(replace(corpus, facts=baum1s.FACTS), store, config, console)
     text = console.file.getvalue()
     assert "4 segments of 16 frames" in text  # from 0, 7, 14 and from 0
     assert "nearest the paper's 7000: --data.windows.stride 1" in text
