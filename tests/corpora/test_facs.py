@@ -118,7 +118,7 @@ def test_other_parameters_are_refused(corpus):
     [("subjects", 0), ("difficulty", 1.5), ("width", 161), ("frames", 2), ("seed", -1)],
 )
 def test_illegal_parameters_are_refused(field, value):
-    with pytest.raises(ValueError, match=f"{field} is {value}"):
+    with pytest.raises(ValueError, match=f"`{field}` is {value}"):
         FacsConfig(**{field: value})
 
 

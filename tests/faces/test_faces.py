@@ -388,7 +388,7 @@ def test_a_face_that_leaps_begins_a_new_run():
     ],
 )
 def test_bad_settings_are_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=rf"faces\.{name} is {value}"):
+    with pytest.raises(ValueError, match=rf"`{name}` is {value}"):
         FaceConfig(**{name: value})
 
 

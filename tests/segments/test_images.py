@@ -228,7 +228,7 @@ def test_images_are_stretched_to_the_square_by_antialiased_averaging():
     ],
 )
 def test_bad_flow_settings_are_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=rf"flow\.{name} is {value}"):
+    with pytest.raises(ValueError, match=rf"`{name}` is {value}"):
         FlowConfig(**{name: value})
 
 

@@ -9,6 +9,7 @@ from vfer.config.tree import PARTS
 # Keys that change how fast or where, but no number: free to differ when a run is resumed. Whether
 # the corpus at another root is the same is seen from its fingerprint.
 _FREE = (
+    "config_version",
     "data.root",
     "data.cache",
     "data.workers",

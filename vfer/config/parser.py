@@ -5,13 +5,21 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
-from jsonargparse import ArgumentParser, get_loader, set_dumper, set_loader
+from jsonargparse import (  # type: ignore[attr-defined] # its ``__all__`` is made at run time
+    ActionConfigFile,
+    ArgumentParser,
+    Namespace,
+    get_loader,
+    set_dumper,
+    set_loader,
+)
 
+from vfer.config.keys import alternatives
 from vfer.config.refusals import refusal
 from vfer.config.tree import (
     PARTS,
@@ -22,6 +30,7 @@ from vfer.config.tree import (
     StagesConfig,
     TrainerConfig,
 )
+from vfer.config.version import VERSION, check_file, check_version
 from vfer.networks.settings import OWN, ModelConfig
 from vfer.plugs import normal
 from vfer.runtime.console import UsageError
@@ -54,6 +63,44 @@ _CHECKS = {
 }
 
 
+class _ConfigFile(ActionConfigFile):
+    """``--config``: a file of this version, named in what is said of it."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, *more: Any) -> None:  # noqa: ANN401
+        """Read the file."""
+        check_file(values)
+        try:
+            super().__call__(parser, cfg, values, *more)  # type: ignore[no-untyped-call]
+        except (TypeError, argparse.ArgumentError) as error:
+            said = refusal(str(error), ()).removeprefix("config: ")
+            raise UsageError(f"--config {values}: {said}") from error
+
+
+def make(hint: Any, values: Namespace, key: str) -> Any:  # noqa: ANN401 - one of the tree's parts
+    """Make a part of the config tree from parsed values.
+
+    Args:
+        hint: Its type.
+        values: Its values by name, those of the parts in it as namespaces again.
+        key: Its dotted key.
+
+    Raises:
+        UsageError: If the part refuses a value; the keys it names in backticks are written in full.
+    """
+    kind: Any = next(one for one in alternatives(hint) if is_dataclass(one))
+    hints = get_type_hints(kind)
+    given = {
+        name: make(hints[name], value, f"{key}.{name.removesuffix('_')}")
+        if isinstance(value, Namespace)
+        else value
+        for name, value in vars(values).items()
+    }
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise UsageError(re.sub(r"`([\w.]+)`", rf"{key}.\1", str(error))) from error
+
+
 def build_parser(prog: str) -> ArgumentParser:
     """The parser of the config tree, ``--fold`` and ``--output``."""
     parser = ArgumentParser(
@@ -64,7 +111,10 @@ def build_parser(prog: str) -> ArgumentParser:
         parser_mode=_DIALECT,
     )
     parser.add_argument(
-        "--config", action="config", help="a config file, such as configs/demo.yaml"
+        "--config", action=_ConfigFile, help="a config file, such as configs/demo.yaml"
+    )
+    parser.add_argument(
+        "--config_version", type=int, default=VERSION, help="of the config tree; another is refused"
     )
     parser.add_argument("--data", type=DataConfig, help="the corpus and what is made of it")
     parser.add_argument("--model", type=ModelConfig, default=ModelConfig(), help="the networks")
@@ -124,15 +174,16 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     parser = build_parser(prog)
     given = sys.argv[1:] if argv is None else list(argv)
     try:
-        found = parser.parse_args(
+        made = parser.parse_args(
             _class_paths(re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given)
         )
-        for name in OWN:
-            found.model[name] = normal(f"model.{name}", found.model[name])
-        made = parser.instantiate(found)
     except argparse.ArgumentError as error:
         others = [name for name in parser.get_defaults().as_dict() if name not in PARTS]
         raise UsageError(refusal(str(error), others)) from error
+    check_version(made.config_version, "the command line")
+    for name in OWN:
+        made.model[name] = normal(f"model.{name}", made.model[name])
+    parts = {name: make(kind, made[name], name) for name, kind in PARTS.items()}
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
@@ -143,19 +194,19 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     if options and "check" not in options:
         raise UsageError(f"--{min(options)} needs --check")
     files = [str(path) for path in made.config or []]
-    name = Path(files[-1]).stem if files else made.data.corpus_name
+    name = Path(files[-1]).stem if files else parts["data"].corpus_name
     if "WANDB_SWEEP_ID" in os.environ:  # one of its agents' points, by W&B's name for the run
         name += f"-{os.environ.get('WANDB_RUN_ID')}"
     output = made.output or Path("runs", name)
-    dumped = yaml.safe_load(parser.dump(found, skip_unset=False, skip_validation=True))
-    tree = {key: dumped[key] for key in PARTS}
+    dumped = yaml.safe_load(parser.dump(made, skip_unset=False, skip_validation=True))
+    tree = {key: dumped[key] for key in ("config_version", *PARTS)}
     return Config(
-        data=made.data,
-        model=made.model,
-        stages=made.stages,
-        protocol=made.protocol,
-        logger=made.logger,
-        trainer=asdict(made.trainer),
+        data=parts["data"],
+        model=parts["model"],
+        stages=parts["stages"],
+        protocol=parts["protocol"],
+        logger=parts["logger"],
+        trainer=asdict(parts["trainer"]),
         output=output,
         fold=None if fold is None else int(fold),
         tree=tree,

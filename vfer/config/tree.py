@@ -1,4 +1,8 @@
-"""The config tree of the commands; each part documents its keys, units and legal values."""
+"""The config tree of the commands; each part documents its keys, units and legal values.
+
+A part names its own keys in backticks when it refuses a value; on the command line they are written
+in full, as in ``stages.spatial.optimizer.lr``.
+"""
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -67,15 +71,13 @@ class DataConfig:
             raise ValueError(f"data.name is {self.name!r}; give a name, or null")
         check_length(self.segment_length)
         if self.workers is not None and self.workers < 1:
-            raise ValueError(f"data.workers is {self.workers}; it must be at least 1, or null")
+            raise ValueError(f"`workers` is {self.workers}; it must be at least 1, or null")
         if not self.decode_timeout > 0:
-            raise ValueError(f"data.decode_timeout is {self.decode_timeout}; it must be above 0 s")
+            raise ValueError(f"`decode_timeout` is {self.decode_timeout}; it must be above 0 s")
         if self.loaders < 0:
-            raise ValueError(f"data.loaders is {self.loaders}; it must be at least 0")
+            raise ValueError(f"`loaders` is {self.loaders}; it must be at least 0")
         if self.classes is not None and not 2 <= len(set(self.classes)) == len(self.classes):
-            raise ValueError(
-                f"data.classes is {self.classes}; give at least two, each once, or null"
-            )
+            raise ValueError(f"`classes` is {self.classes}; give at least two, each once, or null")
 
     @property
     def corpus_is_named(self) -> bool:
@@ -114,16 +116,16 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if not self.lr > 0:
-            raise ValueError(f"optimizer.lr is {self.lr}; it must be above 0")
+            raise ValueError(f"`lr` is {self.lr}; it must be above 0")
         if self.vlan_lr is not None and not self.vlan_lr > 0:
             raise ValueError(
-                f"optimizer.vlan_lr is {self.vlan_lr}; it must be above 0, or null (to keep aₖ as "
+                f"`vlan_lr` is {self.vlan_lr}; it must be above 0, or null (to keep aₖ as "
                 "they start, stages.vlan.frozen: [vlan])"
             )
         if not 0 <= self.momentum < 1 or self.weight_decay < 0:
             raise ValueError(
-                f"optimizer.momentum is {self.momentum} (0 ≤ m < 1), "
-                f"optimizer.weight_decay is {self.weight_decay} (at least 0)"
+                f"`momentum` is {self.momentum} (0 ≤ m < 1), "
+                f"`weight_decay` is {self.weight_decay} (at least 0)"
             )
 
 
@@ -151,14 +153,13 @@ class AugmentationConfig:
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if not 0 <= self.shift <= 50:
-            raise ValueError(f"augmentation.shift is {self.shift}; it must be in 0…50 pixels")
+            raise ValueError(f"`shift` is {self.shift}; it must be in 0…50 pixels")
         if not 0 <= self.rotation <= 180:
-            raise ValueError(f"augmentation.rotation is {self.rotation}; it must be in 0…180 °")
+            raise ValueError(f"`rotation` is {self.rotation}; it must be in 0…180 °")
         for name in ("scale", "light"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
-                    f"augmentation.{name} is {getattr(self, name)}; it must be at least 0 and "
-                    "below 1"
+                    f"`{name}` is {getattr(self, name)}; it must be at least 0 and below 1"
                 )
 
     @property
@@ -201,9 +202,9 @@ class StageConfig:
         """Refuse values outside their ranges."""
         for name, least in (("iterations", 0), ("batch_size", 1), ("measure_every", 0)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+                raise ValueError(f"`{name}` is {getattr(self, name)}; it must be at least {least}")
         if self.micro_batch is not None and self.micro_batch < 1:
-            raise ValueError(f"micro_batch is {self.micro_batch}; it must be at least 1, or null")
+            raise ValueError(f"`micro_batch` is {self.micro_batch}; it must be at least 1, or null")
 
 
 @dataclass(frozen=True)
@@ -240,17 +241,16 @@ class StagesConfig:
             unknown = sorted(set(getattr(self, name).frozen) - set(legal))
             if unknown:
                 raise ValueError(
-                    f"stages.{name}.frozen names {', '.join(unknown)}; it may name "
-                    f"{' and '.join(legal)}"
+                    f"`{name}.frozen` names {', '.join(unknown)}; it may name {' and '.join(legal)}"
                 )
         for name in ("spatial", "temporal", "network"):
             if getattr(self, name).optimizer.vlan_lr is not None:
-                raise ValueError(f"stages.{name}.optimizer.vlan_lr is for stages.vlan only")
+                raise ValueError(f"`{name}.optimizer.vlan_lr` is for `vlan` only")
         if self.schema == "non_trained" and (self.vlan.from_ is not None or self.vlan.frozen):
-            raise ValueError("stages.schema non_trained leaves stages.vlan no from and no frozen")
+            raise ValueError("`schema` non_trained leaves no `vlan.from` and no `vlan.frozen`")
         if self.checkpoint_every < 1:
             raise ValueError(
-                f"stages.checkpoint_every is {self.checkpoint_every}; it must be at least 1"
+                f"`checkpoint_every` is {self.checkpoint_every}; it must be at least 1"
             )
 
 
@@ -291,9 +291,7 @@ class ProtocolConfig:
     def __post_init__(self) -> None:
         """Refuse to train again what was never chosen."""
         if self.retrain and self.selection != "validation":
-            raise ValueError(
-                f"protocol.retrain goes with protocol.selection validation, not {self.selection}"
-            )
+            raise ValueError(f"`retrain` goes with `selection` validation, not {self.selection}")
 
 
 @dataclass(frozen=True)
@@ -334,7 +332,7 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if self.num_nodes < 1:
-            raise ValueError(f"trainer.num_nodes is {self.num_nodes}; it must be at least 1")
+            raise ValueError(f"`num_nodes` is {self.num_nodes}; it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -357,7 +355,7 @@ class LoggerConfig:
         """Refuse TensorBoard where it is not installed."""
         if self.tensorboard and find_spec("tensorboard") is None:
             raise ValueError(
-                "logger.tensorboard is true, which needs TensorBoard: pip install "
+                "`tensorboard` is true, which needs TensorBoard: pip install "
                 "'vfer[tensorboard]', or set it to false"
             )
 

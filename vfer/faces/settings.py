@@ -72,14 +72,14 @@ class FaceConfig:
         ):
             value, legal = getattr(self, name), get_args(choice)
             if value not in legal:
-                raise ValueError(f"faces.{name} is {value}; it must be one of {', '.join(legal)}")
+                raise ValueError(f"`{name}` is {value}; it must be one of {', '.join(legal)}")
         if self.detector == "viola_jones" and find_spec("cv2") is None:
             raise ValueError(
-                "faces.detector is viola_jones, which needs OpenCV: pip install 'vfer[opencv]', or "
+                "`detector` is viola_jones, which needs OpenCV: pip install 'vfer[opencv]', or "
                 "choose mtcnn"
             )
         if self.device == "cuda" and not _has_cuda():
-            raise ValueError("faces.device is cuda and there is none here; set it to cpu")
+            raise ValueError("`device` is cuda and there is none here; set it to cpu")
         for name, low, high in (
             ("detect_every", 1, 1000),
             ("min_face", 0.01, 1),
@@ -91,4 +91,4 @@ class FaceConfig:
         ):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f"faces.{name} is {value}; it must be between {low} and {high}")
+                raise ValueError(f"`{name}` is {value}; it must be between {low} and {high}")

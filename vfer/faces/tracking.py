@@ -76,7 +76,7 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
     if len(face) < max(1.0, config.min_detected * sampled):
         raise NoFaceError(
             f"a face in {len(face)} of {sampled} sampled frames, fewer than "
-            f"{config.min_detected:.0%} (faces.min_detected)"
+            f"{config.min_detected:.0%} (data.faces.min_detected)"
         )
     at = [d.frame for d in face]
     ends = np.diff([-1, *at, frames]) - 1
@@ -84,7 +84,7 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
         first = [-1, *at][int(ends.argmax())] + 1
         raise NoFaceError(
             f"no face in frames {first} to {first + ends.max() - 1} of {frames}, "
-            f"{ends.max()} together and more than {config.max_gap} (faces.max_gap); "
+            f"{ends.max()} together and more than {config.max_gap} (data.faces.max_gap); "
             f"a face in {len(face)} of {sampled} sampled frames"
         )
     eyes = stabilised(at, np.stack([d.eyes for d in face]), frames, config)

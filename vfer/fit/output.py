@@ -10,6 +10,7 @@ import yaml
 
 from vfer.config.keys import differing
 from vfer.config.tree import Config
+from vfer.config.version import VERSION
 from vfer.results import bundle
 from vfer.runtime.console import UsageError
 
@@ -22,7 +23,13 @@ def check_output(output: Path, config: Config) -> None:
     """
     record = output / "config.yaml"
     if record.is_file():
-        keys = differing(config.tree, yaml.safe_load(record.read_text(encoding="utf-8")))
+        before = yaml.safe_load(record.read_text(encoding="utf-8"))
+        if before.get("config_version") != VERSION:
+            raise UsageError(
+                f"{output} holds a run made by an earlier version of vfer: finish it with that "
+                "version, or choose another folder with --output DIR"
+            )
+        keys = differing(config.tree, before)
         if keys:
             raise UsageError(
                 f"{output} holds a run with another config; differing keys: {', '.join(keys)}. "

@@ -31,12 +31,12 @@ class FlowConfig:
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if not ALPHAS[0] <= self.alpha <= ALPHAS[1]:
-            raise ValueError(f"flow.alpha is {self.alpha}; it must be {ALPHAS[0]} to {ALPHAS[1]}")
+            raise ValueError(f"`alpha` is {self.alpha}; it must be {ALPHAS[0]} to {ALPHAS[1]}")
         if self.rho != 0 and not RHOS[0] <= self.rho <= RHOS[1]:
-            raise ValueError(f"flow.rho is {self.rho}; it must be 0, or {RHOS[0]} to {RHOS[1]}")
+            raise ValueError(f"`rho` is {self.rho}; it must be 0, or {RHOS[0]} to {RHOS[1]}")
         if not self.limit > 0:
-            raise ValueError(f"flow.limit is {self.limit}; it must be above 0")
+            raise ValueError(f"`limit` is {self.limit}; it must be above 0")
         for name in ("levels", "warps"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"flow.{name} is {value}; it must be at least 1")
+                raise ValueError(f"`{name}` is {value}; it must be at least 1")

@@ -63,17 +63,17 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         if not 0 < self.width <= 4:
-            raise ValueError(f"model.width is {self.width}; it must be above 0 and at most 4")
+            raise ValueError(f"`width` is {self.width}; it must be above 0 and at most 4")
         if self.input_size < MIN_SIZE:
             raise ValueError(
-                f"model.input_size is {self.input_size}; it must be at least {MIN_SIZE} px"
+                f"`input_size` is {self.input_size}; it must be at least {MIN_SIZE} px"
             )
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"model.dropout is {self.dropout}; it must be in 0 ≤ p < 1")
+            raise ValueError(f"`dropout` is {self.dropout}; it must be in 0 ≤ p < 1")
         if self.weights is not None and self.width != 1:
             raise ValueError(
-                f"model.weights is {self.weights} and model.width {self.width}: pretrained weights "
-                "need width 1.0; set model.weights to null or model.width to 1.0"
+                f"`weights` is {self.weights} and `width` {self.width}: pretrained weights "
+                "need width 1.0; set `weights` to null or `width` to 1.0"
             )
 
         own = [name for name in OWN[:3] if getattr(self, name) is not None]

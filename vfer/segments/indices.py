@@ -18,7 +18,7 @@ def check_length(length: int) -> None:
     """
     if not MIN_LENGTH <= length <= MAX_LENGTH:
         raise ValueError(
-            f"segment_length is {length}; it must be between {MIN_LENGTH} and {MAX_LENGTH} frames"
+            f"`segment_length` is {length}; it must be between {MIN_LENGTH} and {MAX_LENGTH} frames"
         )
 
 
@@ -126,8 +126,8 @@ class WindowConfig:
         """Refuse two rules, none, or numbers below 1."""
         if (self.per_clip is None) == (self.stride is None):
             raise ValueError(
-                f"windows.per_clip is {self.per_clip} and windows.stride {self.stride}; give one "
+                f"`per_clip` is {self.per_clip} and `stride` {self.stride}; give one "
                 "of the two and set the other to null"
             )
         if min(self.per_clip or 1, self.stride or 1) < 1:
-            raise ValueError("windows.per_clip and windows.stride must be at least 1")
+            raise ValueError("`per_clip` and `stride` must be at least 1")

@@ -42,7 +42,7 @@ class FacsConfig:
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f"{name} is {value}; set it to a value from {low} to {high}")
+                raise ValueError(f"`{name}` is {value}; set it to a value from {low} to {high}")
         for name in ("width", "height"):
             if getattr(self, name) % 2:
-                raise ValueError(f"{name} is {getattr(self, name)}; the video format needs it even")
+                raise ValueError(f"`{name}` is {getattr(self, name)}; the format needs it even")
