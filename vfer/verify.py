@@ -26,7 +26,7 @@ from vfer.results.tables import (
     read_table,
     read_tables,
 )
-from vfer.runtime.console import run_command
+from vfer.runtime.console import program, run_command
 from vfer.runtime.files import read_json, sha256
 
 REQUIRED = ("results.json", "folds.json", "environment.json", "files.json", *TABLES)
@@ -344,7 +344,7 @@ def _command(directory: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m vfer.verify",
+        prog=program("vfer.verify"),
         description="Score a result bundle's predictions again and check its files.",
         epilog="exit status: 0 everything agrees, 1 something differs, 2 not a bundle",
     )

@@ -19,6 +19,7 @@ from jsonargparse import (  # type: ignore[attr-defined] # its ``__all__`` is ma
     set_loader,
 )
 
+from vfer.config.help import USAGE, short_help
 from vfer.config.keys import alternatives
 from vfer.config.refusals import refusal
 from vfer.config.tree import (
@@ -33,7 +34,7 @@ from vfer.config.tree import (
 from vfer.config.version import VERSION, check_file, check_version
 from vfer.networks.settings import OWN, ModelConfig
 from vfer.plugs import normal
-from vfer.runtime.console import UsageError
+from vfer.runtime.console import UsageError, program
 
 
 def _rename(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - any YAML value
@@ -104,7 +105,8 @@ def make(hint: Any, values: Namespace, key: str) -> Any:  # noqa: ANN401 - one o
 def build_parser(prog: str) -> ArgumentParser:
     """The parser of the config tree, ``--fold`` and ``--output``."""
     parser = ArgumentParser(
-        prog=f"python -m {prog}",
+        prog=program(prog),
+        usage=f"%(prog)s {USAGE}",
         description="Every key of the config can be given on the command line, as in "
         "--data.segment_length 12; later ones win.",
         exit_on_error=False,
@@ -173,6 +175,12 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     """
     parser = build_parser(prog)
     given = sys.argv[1:] if argv is None else list(argv)
+    if "--help=all" in given:
+        print(parser.format_help().replace("from_", "from").replace("FROM_", "FROM"))
+        raise SystemExit(0)
+    if {"-h", "--help"} & set(given):
+        print(short_help(prog, program(prog), parser.get_defaults()))
+        raise SystemExit(0)
     try:
         made = parser.parse_args(
             _class_paths(re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given)

@@ -1,4 +1,4 @@
-"""``python -m vfer.report DIR…``: result bundles as one page that needs no network, and as tables.
+"""``python -m vfer.report DIR…``: show bundles as one page that needs no network, and as tables.
 
 Reads JSON, CSV and YAML only; nothing from a bundle is executed or unpickled. Exit status: 0 done,
 1 the work failed, 2 a folder is no bundle.
@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vfer.runtime.console import run_command
+from vfer.runtime.console import program, run_command
 
 
 def report(paths: Sequence[Path], output: Path, console: Console) -> None:
@@ -49,7 +49,7 @@ def report(paths: Sequence[Path], output: Path, console: Console) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m vfer.report",
+        prog=program("vfer.report"),
         description="Write result bundles as one HTML page, and its tables and figures as files. "
         "Several bundles are compared.",
         epilog="exit status: 0 done, 1 the work failed, 2 a folder is no bundle",

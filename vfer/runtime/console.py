@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +18,23 @@ from rich.progress import (
 
 class UsageError(ValueError):
     """The command line, the config or the data root is wrong: exit status 2."""
+
+
+def program(module: str) -> str:
+    """Say how a command was called, for its usage.
+
+    Args:
+        module: Its module, such as ``vfer.fit``.
+
+    Returns:
+        ``vfer fit``, ``python -m vfer fit`` or ``python -m vfer.fit``.
+    """
+    called, command = Path(sys.argv[0]), module.removeprefix("vfer.")
+    if called.stem == "vfer":
+        return f"vfer {command}"
+    if called.parts[-2:] == ("vfer", "__main__.py"):
+        return f"python -m vfer {command}"
+    return f"python -m {module}"
 
 
 def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""``python -m vfer.sweep``: the points of a W&B sweep file, each a run of its own, without W&B.
+"""``python -m vfer.sweep``: run the points of a W&B sweep file, each by itself, without W&B.
 
 The file is one that ``wandb sweep`` takes.
 """
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vfer.runtime.console import UsageError, run_command
+from vfer.runtime.console import UsageError, program, run_command
 from vfer.sweep.points import config_parser
 from vfer.sweep.run import sweep
 
 
 def _arguments(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = config_parser(
-        prog="python -m vfer.sweep",
+        prog=program("vfer.sweep"),
         usage="%(prog)s SWEEP.yaml [--config FILE] [--output DIR] [--points N] [--seed N] "
         "[options of vfer.fit for every point]",
         description="Run the points of a W&B sweep file here, without W&B.",
