@@ -7,12 +7,10 @@ import logging
 import warnings
 from collections.abc import Iterable
 
-from rich.console import Console
-
 from vfer.config.parser import parse
 from vfer.fit.output import runs_of
 from vfer.prepare.corpus import check_root
-from vfer.runtime.console import run_command
+from vfer.runtime.console import make_console, run_command
 
 
 def main(argv: Iterable[str] | None = None) -> int:
@@ -30,6 +28,6 @@ def main(argv: Iterable[str] | None = None) -> int:
         logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
         # Lightning 2.6 calls what torch 2.15 deprecates; nothing a user could do about it.
         warnings.filterwarnings("ignore", ".isinstance.treespec, LeafSpec", FutureWarning)
-        fit(config, runs, Console(highlight=False))
+        fit(config, runs, make_console())
 
     return run_command(command, arguments)

@@ -14,7 +14,7 @@ from vfer.config.tree import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.prepare.clip import PRELOAD
 from vfer.prepare.corpus import hints, read_copy, rendered, restrict
-from vfer.runtime.console import bar
+from vfer.runtime.console import bar, make_console
 from vfer.runtime.files import sha256
 from vfer.runtime.pool import Died, cores, impatient, outcomes
 from vfer.video import ATTEMPTS, MIN_PROMISED, VideoError, decode, probe
@@ -184,7 +184,9 @@ def compare_copy(corpus: Corpus, config: DataConfig, deep: Console | None = None
             wrong[said[0]].append((clip.name, said[1]))
     alike = [c for size, group in sizes.items() if size and len(group) > 1 for c in group]
     for group in content_duplicates({clip.name: sha256(clip.path) for clip in alike}):
-        wrong["doubtful"].append((group[0], f"the same content as {', '.join(group[1:])}"))
+        wrong["doubtful"].append(
+            (group[0], f"the same content as {', '.join(map(repr, group[1:]))}")
+        )
     return Comparison(
         corpus.name,
         tuple(counts),
@@ -217,7 +219,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         listed: tuple[tuple[str, str], ...] = getattr(comparison, kind)
         console.print(f"{kind}: {len(listed)}")
         for name, reason in listed:
-            console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"  {name!r}: {reason}", soft_wrap=True)
     for what, files in comparison.aside:
         console.print(f"passed over: {what}: {files}")
     for label, word in comparison.hints:
@@ -235,7 +237,7 @@ def check_copy(config: DataConfig, options: frozenset[str], console: Console) ->
     Returns:
         Whether the copy fits.
     """
-    aside = Console(stderr=True)
+    aside = make_console(stderr=True)
     corpus = read_copy(rendered(config, aside))
     comparison = compare_copy(corpus, config, aside if "deep" in options else None)
     if "json" in options:

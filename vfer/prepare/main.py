@@ -5,11 +5,9 @@ Interrupted and run again, it resumes with the clips that are missing.
 
 from collections.abc import Iterable
 
-from rich.console import Console
-
 from vfer.config.parser import parse
 from vfer.prepare.corpus import check_root
-from vfer.runtime.console import run_command
+from vfer.runtime.console import make_console, run_command
 from vfer.runtime.pool import launched
 
 
@@ -27,7 +25,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         from vfer.prepare.fill import fill, report
         from vfer.prepare.sheets import write_sheets
 
-        console = Console(highlight=False)
+        console = make_console()
         if "check" in config.options:
             fits = check_copy(config.data, config.options, console)
             return

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vfer.runtime.console import program, run_command
+from vfer.runtime.console import make_console, program, run_command
 
 
 def report(paths: Sequence[Path], output: Path, console: Console) -> None:
@@ -66,4 +66,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     paths: list[Path] = given.bundles
     output: Path = given.output or (paths[0] if len(paths) == 1 else Path("runs", "report"))
-    return run_command(lambda: report(paths, output, Console(highlight=False)), argv)
+    return run_command(lambda: report(paths, output, make_console()), argv)

@@ -1,8 +1,11 @@
 """What every command says and returns: exit statuses, errors in one line, progress."""
 
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +13,8 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -60,8 +65,76 @@ def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) 
     return 0
 
 
-def bar(console: Console) -> Progress:
-    """A progress bar with counts, time spent and time left."""
+def make_console(*, stderr: bool = False) -> Console:
+    """Return a command's console; where output is no terminal, no line is wrapped.
+
+    Brackets and colons in names are left as they are.
+    """
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    return console
+
+
+def heading(text: str, console: Console) -> None:
+    """Print a heading: across a terminal, else a plain line."""
+    if console.is_terminal:
+        console.rule(text)
+    else:
+        console.print(text)
+
+
+class _Lines(Progress):
+    """Progress in plain lines: the first within a second, then one every so many seconds."""
+
+    def __init__(self, console: Console, every: float) -> None:
+        super().__init__(console=console, disable=True, speed_estimate_period=10 * every)
+        self.every = every
+        self._said: dict[TaskID, tuple[float, float]] = {}  # when, and how far it was then
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to print."""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Print how far it has come, and end."""
+        if self._thread is None:
+            return
+        self._stopped.set()
+        self._thread.join()
+        self._thread = None
+        for task in self.tasks:
+            if task.total is not None and self._said.get(task.id, (0, -1))[1] != task.completed:
+                self._say(task, f", in {timedelta(seconds=round(task.elapsed or 0))}")
+
+    def _run(self) -> None:
+        while not self._stopped.wait(min(1.0, self.every)):
+            for task in self.tasks:
+                when = self._said.get(task.id, (float("-inf"), 0))[0]
+                if task.total is not None and time.monotonic() - when >= self.every:
+                    left = task.time_remaining
+                    known = left is not None and not task.finished
+                    self._say(task, f", {timedelta(seconds=round(left or 0))} left" * known)
+
+    def _say(self, task: Task, time_said: str) -> None:
+        self._said[task.id] = (time.monotonic(), task.completed)
+        self.console.print(
+            f"{task.description}: {task.completed:.0f} of {task.total:.0f}{time_said}"
+        )
+
+
+def bar(console: Console, every: float = 30.0) -> Progress:
+    """Return a progress bar with counts, time spent and time left; without a terminal, lines.
+
+    Args:
+        console: Where it is shown.
+        every: Without a terminal: seconds between lines.
+    """
+    if not (console.is_interactive or console.is_jupyter):
+        return _Lines(console, every)
     return Progress(
         TextColumn("{task.description:>18}"),
         BarColumn(),

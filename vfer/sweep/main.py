@@ -8,9 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from vfer.runtime.console import UsageError, program, run_command
+from vfer.runtime.console import UsageError, make_console, program, run_command
 from vfer.sweep.points import config_parser
 from vfer.sweep.run import sweep
 
@@ -44,7 +42,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         sweep(
             found.sweep,
             found.output or Path("runs", found.sweep.stem),
-            Console(highlight=False),
+            make_console(),
             configs=found.config,
             points=found.points,
             seed=found.seed,

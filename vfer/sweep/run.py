@@ -24,7 +24,7 @@ from rich.table import Table
 from vfer.config.parser import parse
 from vfer.config.tree import Config
 from vfer.fit.output import check_output
-from vfer.runtime.console import UsageError
+from vfer.runtime.console import UsageError, heading
 from vfer.runtime.files import atomic_write, read_json
 from vfer.sweep.points import COMMAND, Sweep, choose, names_of, read_sweep
 
@@ -173,7 +173,7 @@ def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[
                 if _is_done(point):
                     console.print(f"{said}: done before")
                     continue
-                console.rule(said)
+                heading(said, console)
                 why = run_point(point, output / f"{point.name}.log")
         except Timeout:
             console.print(f"{said}: another process is running it")
