@@ -548,3 +548,21 @@ def test_published_figures_stand_beside_a_result(bundle, tmp_path):
     assert rows["MAE-DFER"][1:4] == ["61.64", "", "61.67"]
     assert rows["MAE-DFER"][6].endswith("of 6 classes, not of 3")
     assert published("savee", {"non-trained schema"}, 7) == []
+
+
+def test_a_bundle_of_an_earlier_config_version_is_compared_by_the_keys_that_matter(
+    bundle, tmp_path
+):
+    earlier = shutil.copytree(bundle, tmp_path / "earlier")
+    config = {"model": {"streams": "both"}, "stages": {"schema": "trained"}}
+    (earlier / "config.yaml").write_text(yaml.safe_dump(config))
+    later = shutil.copytree(bundle, tmp_path / "later")
+    config["model"] |= {"backbone": None, "network": None, "descriptor": None, "classifier": None}
+    config |= {"config_version": 2, "data": {"name": None}}
+    config["stages"] |= {"network": {"iterations": 3}, "schema": "non_trained"}
+    (later / "config.yaml").write_text(yaml.safe_dump(config))
+    for one in (earlier, later):
+        hash_again(one)
+    assert main([str(earlier), str(later), "--output", str(tmp_path / "out")]) == 0
+    header, *_ = (tmp_path / "out" / "report" / "settings.csv").read_text().splitlines()
+    assert header == ",stages.schema"

@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from vfer.config.keys import flatten
+from vfer.networks.settings import OWN
 from vfer.runtime.console import UsageError
 
 VERSION = 2
@@ -12,6 +14,22 @@ _CHANGES = {
     1: "keys were only added (config_version itself), and all else means what it meant",
 }
 """What has changed from each version to the next."""
+
+
+def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a bundle's config by dotted keys, so that bundles of different versions compare.
+
+    Keys that version 1 did not have yet are added; those of a stage that only ``model.network``
+    has are left out without it.
+
+    Args:
+        tree: As ``config.yaml`` has it, of any version up to this one.
+    """
+    flat = flatten(tree)
+    if tree and "config_version" not in tree:
+        flat = {"data.name": None, **{f"model.{name}": None for name in OWN}, **flat}
+    own = any(key.startswith("model.network.") for key in flat)
+    return {k: v for k, v in flat.items() if own or not k.startswith("stages.network.")}
 
 
 def check_version(version: Any, where: str) -> None:  # noqa: ANN401 - any YAML value

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from vfer.config.keys import differing, flatten
+from vfer.config.keys import differing
+from vfer.config.version import settings_of
 from vfer.results.bundle import read_folds, seed_folders
 from vfer.results.scoring import Header, across_seeds, results
 from vfer.results.tables import ClipResult, Tables, read_tables
@@ -99,7 +100,7 @@ def read_bundle(path: Path) -> Bundle:
         tree = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else {}
         if not isinstance(tree, dict):
             raise ValueError(f"{record} holds no settings")
-        config = flatten(tree)
+        config = settings_of(tree)
         environment = dict(read_json(path / "environment.json"))
         plugs = {key: dict(one) for key, one in dict(environment.get("plugs") or {}).items()}
     except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
