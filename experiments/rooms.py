@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1] / "vfer"
 SHELVES = {
-    "run": ("commands: python -m vfer.NAME", "#fdf1e3", "#d9822b"),
+    "run": ("commands: vfer NAME, or python -m vfer.NAME", "#fdf1e3", "#d9822b"),
     "import": ("the paper's things: each can be used by itself", "#e9f3fb", "#2f7ebc"),
     "carry": ("what the commands stand on", "#edf5ea", "#5b9a4a"),
 }
