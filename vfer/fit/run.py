@@ -17,8 +17,8 @@ from vfer.folds import Groups, explicit, losgo, official
 from vfer.networks import AlexNetStream, load_weights
 from vfer.networks.build import try_on_noise
 from vfer.networks.settings import OWN
-from vfer.plugs import Named, identity, plug
-from vfer.prepare.corpus import open_corpus
+from vfer.plugs import identity, plug
+from vfer.prepare.corpus import open_corpus, plug_of
 from vfer.prepare.fill import fill, report
 from vfer.prepare.store import CropStore
 from vfer.runtime.console import UsageError
@@ -129,11 +129,9 @@ def plugs_of(config: Config) -> dict[str, Any]:
     Raises:
         PlugError: If one cannot be imported.
     """
-    named: dict[str, Named | None] = {f"model.{n}": getattr(config.model, n) for n in OWN}
-    if not isinstance(config.data.corpus, str) or "." in config.data.corpus:
-        named["data.corpus"] = config.data.corpus
-    found = (plug(key, value) for key, value in named.items())
-    return {one.key: identity(one) for one in found if one is not None}
+    own = [plug(f"model.{name}", getattr(config.model, name)) for name in OWN]
+    own.append(plug_of(config.data))
+    return {one.key: identity(one) for one in own if one is not None}
 
 
 def _check_validation(config: Config, groups: Groups) -> None:
