@@ -92,7 +92,7 @@ def explicit(clips: Iterable[Clip], subjects: Sequence[Sequence[str]]) -> Groups
 
 
 def official(clips: Iterable[Clip]) -> Groups:
-    """The subjects of each official fold, in the folds' order.
+    """Return the subjects of each official fold, in the folds' order.
 
     Args:
         clips: The corpus's clips, each with its ``fold``; excluded ones do not count.

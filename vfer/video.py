@@ -103,7 +103,7 @@ def _check_file(path: Path) -> None:
 
 
 def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Run]:
-    """Frames of a video in order by one decoder, with bounded memory.
+    """Yield frames of a video in order by one decoder, with bounded memory.
 
     Args:
         path: The video file.
@@ -131,7 +131,7 @@ def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Run]:
 
 
 def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Run]:
-    """Frames of a video in order, in runs of at most ``chunk``, with bounded memory.
+    """Yield frames of a video in order, in runs of at most ``chunk``, with bounded memory.
 
     Where one decoder fails midway, the next goes on with the frame after.
 
@@ -188,7 +188,7 @@ def read_video(path: str | Path) -> Video:
 
 
 def read_frames(path: str | Path) -> tuple[NDArray[np.uint8], float]:
-    """All frames ``(T, H, W, 3)`` uint8 RGB of a video, and its frames a second.
+    """Return all frames ``(T, H, W, 3)`` uint8 RGB of a video, and its frames a second.
 
     Raises:
         VideoError: If no decoder can read the file, or it holds no frame.
@@ -198,7 +198,7 @@ def read_frames(path: str | Path) -> tuple[NDArray[np.uint8], float]:
 
 
 def probe(path: str | Path) -> tuple[float, int]:
-    """What a video's header says, nothing decoded: frames a second and their number, 0 if unsaid.
+    """Return what a video's header says: frames a second and their number, 0 if unknown.
 
     A header may promise more frames than there are.
     """

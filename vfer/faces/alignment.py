@@ -16,7 +16,7 @@ from vfer.faces.settings import HEIGHT, WIDTH, Eyes, FaceConfig
 
 @lru_cache(maxsize=16)
 def _places(size: int, fine: int, origin: float) -> NDArray[np.float64]:
-    """Sample places along an axis of a crop, ``(fine, size)`` px from the origin."""
+    """Return sample places along an axis of a crop, ``(fine, size)`` px from the origin."""
     places = (np.arange(size * fine) + 0.5) / fine - origin
     return np.ascontiguousarray(places.reshape(size, fine).T)
 

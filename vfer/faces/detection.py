@@ -18,7 +18,7 @@ not batch independent to the bit."""
 def detect(
     indices: Sequence[int], frames: NDArray[np.uint8], config: FaceConfig
 ) -> list[Detection]:
-    """All faces in some frames of one clip.
+    """Return all faces in some frames of one clip.
 
     Where MTCNN finds no face of ``config.min_face`` or more, it looks again: down to the smallest
     in two frames of the batch if none holds a face, and for ones of half the size of those found in
@@ -55,7 +55,7 @@ def detect(
 
 
 def _by_mtcnn(images: torch.Tensor, smallest: float) -> list[list[Face]]:
-    """Box, eyes and probability of every face in every frame."""
+    """Return the box, eyes and probability of every face in every frame."""
     faces = mtcnn.find(images, smallest)
     _, *columns = (x.cpu().numpy().astype(np.float64) for x in faces)
     found: list[list[Face]] = [[] for _ in images]

@@ -48,7 +48,7 @@ def _network(name: str, device: torch.device) -> nn.Module:
 
 
 def _run(name: str, images: Tensor) -> tuple[Tensor, ...]:
-    """A network's answers to ``(N, 3, H, W)`` grey values 0…255; the last is the probability."""
+    """Return a network's answers to ``(N, 3, H, W)`` grey values 0…255, probability last."""
     normal = ((images.float() - 127.5) / 128).contiguous(memory_format=torch.channels_last)
     *answers, probability = _network(name, images.device)(normal)
     return *answers, probability[:, 1]
@@ -62,14 +62,14 @@ def _shrink(images: Tensor, height: int, width: int) -> Tensor:
 
 
 def _square(box: Tensor) -> Tensor:
-    """The squares around the middles of boxes, as long as their longer sides."""
+    """Return the squares around the middles of boxes, as long as their longer sides."""
     middle = (box[:, :2] + box[:, 2:]) / 2
     half = (box[:, 2:] - box[:, :2]).amax(1, keepdim=True) / 2
     return torch.cat([middle - half, middle + half], dim=1)
 
 
 def _moved(box: Tensor, by: Tensor) -> Tensor:
-    """Boxes with each edge moved by a fraction of their size."""
+    """Return boxes with each edge moved by a fraction of their size."""
     return box + by * (box[:, 2:] - box[:, :2]).repeat(1, 2)
 
 
@@ -97,7 +97,7 @@ def _propose(base: Tensor, height: int, width: int, smallest: float) -> tuple[Te
 
 
 def _inside(box: Tensor, height: int, width: int) -> Tensor:
-    """What of the boxes is in the frame, at least a pixel."""
+    """Return what of the boxes is in the frame, at least a pixel."""
     limit = box.new_tensor([width, height])
     start = torch.minimum(box[:, :2].clamp(min=0), limit - 1)
     return torch.cat([start, torch.minimum(torch.maximum(box[:, 2:], start + 1), limit)], dim=1)
@@ -156,7 +156,7 @@ def _apart(faces: Faces) -> Faces:
 
 @torch.inference_mode()
 def find(images: Tensor, smallest: float) -> Faces:
-    """All faces in frames of one size.
+    """Return all faces in frames of one size.
 
     The result of a frame may differ in the last bits with the frames beside it.
 

@@ -93,7 +93,7 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
 
 
 def stabilised(at: Sequence[int], eyes: Eyes, frames: int, config: FaceConfig) -> Eyes:
-    """The eyes of every frame, as ``config.stabilise`` says, from those of some frames.
+    """Return the eyes of every frame, as ``config.stabilise`` says, from those of some frames.
 
     Args:
         at: The frames in which the eyes are known, ascending, N ≥ 1.

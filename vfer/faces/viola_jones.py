@@ -26,7 +26,7 @@ def _classifier(name: str) -> Any:  # noqa: ANN401 - OpenCV's
 
 
 def find(image: NDArray[np.uint8], smallest: int) -> list[Face]:
-    """Faces in a frame, in whose upper half two eyes of about one height and size are found.
+    """Return faces in whose upper half two eyes of about one height and size are found.
 
     OpenCV gives no probability; it counts as 1.
 

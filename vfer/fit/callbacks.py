@@ -108,7 +108,7 @@ class CurveRecorder(Callback):
         self.points.append(point)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the points and the best so far, the figures since the last."""
+        """Return what a checkpoint keeps: points and best so far, the figures since the last."""
         return {
             "points": [asdict(point) for point in self.points],
             "recent": self._recent_figures() if self._recent else torch.empty(0, 2),
@@ -126,7 +126,7 @@ class CurveRecorder(Callback):
 
 
 def _ends_step(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether a batch is the last part of its step."""
+    """Return whether a batch is the last part of its step."""
     return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 

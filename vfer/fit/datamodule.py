@@ -41,11 +41,11 @@ class StepLoader(DataLoader[SegmentBatch]):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the step to begin at is known before the loader is made."""
+        """Return nothing: the step to begin at is known before the loader is made."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing to load."""
+        """Load nothing."""
 
 
 class StageData(pl.LightningDataModule):

@@ -36,7 +36,7 @@ class Part:
 
 
 def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: DataConfig) -> Part:
-    """The usable clips of some subjects, and their segments by the config's window rule."""
+    """Return the usable clips of some subjects, and their segments by the config's window rule."""
     numbers = {clip.name: i for i, clip in enumerate(corpus.clips)}
     clips = tuple(clip for clip in store.usable(corpus) if clip.subject in subjects)
     rule = {"per_clip": config.windows.per_clip, "stride": config.windows.stride}
@@ -63,7 +63,7 @@ class Frames:
         self.key = flow_key(config.flow) if config.flow.cache and cached_flow else None
 
     def segment(self, clip: str, start: int) -> NDArray[np.int64]:
-        """Frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
+        """Return frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
         return segment_frames(self.store.entry(clip).frames, self.length, start)
 
     def read(
@@ -91,7 +91,7 @@ class Frames:
 
 
 def shares(size: int, processes: int, micro_batch: int | None) -> list[list[NDArray[np.int64]]]:
-    """Which samples of a step go through the network together.
+    """Return which samples of a step go through the network together.
 
     Each process takes a contiguous part of the batch, in equally many parts of its own. Parts
     differ by at most one sample. Where processes have unequally many samples and ``micro_batch``
@@ -143,7 +143,7 @@ class StepDataset(Dataset[SegmentBatch]):
         return self.config.iterations * len(self.shares)
 
     def samples(self, step: int) -> NDArray[np.int64]:
-        """The samples of a step, ``(batch_size,)``: segment × images + image."""
+        """Return the samples of a step, ``(batch_size,)``: segment × images + image."""
         size, count = self.config.batch_size, len(self.segments) * self.images
         places = np.arange(step * size, (step + 1) * size)
         return np.concatenate(
@@ -154,7 +154,7 @@ class StepDataset(Dataset[SegmentBatch]):
         )
 
     def _order(self, epoch: int, count: int) -> NDArray[np.int64]:
-        """The random order of all samples in one epoch; the last one is kept, as it is long."""
+        """Return the random order of an epoch's samples; the last one is kept, as it is long."""
         if self._last is None or self._last[0] != epoch:
             self._last = (epoch, self.randomness.order(epoch).permutation(count))
         return self._last[1]
@@ -186,7 +186,7 @@ class StepDataset(Dataset[SegmentBatch]):
         )
 
     def _augment(self, step: int, places: NDArray[np.int64]) -> tuple[Tensor | None, Tensor | None]:
-        """``augment`` and ``warp`` of some samples of a step; all of it are drawn at once."""
+        """Return ``augment`` and ``warp`` of some samples of a step, all of which are drawn."""
         count = self.config.batch_size
         config = self.config.augmentation
         rng = self.randomness.augmentation(step)

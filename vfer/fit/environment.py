@@ -21,7 +21,7 @@ _PACKAGES = (
 
 
 def _commit() -> str | None:
-    """The git commit of the code, with ``+`` where files differ from it; None outside git."""
+    """Return the git commit of the code, ``+`` where files differ from it; None outside git."""
     here = Path(__file__).parents[1]  # all of vfer/
 
     def git(*arguments: str) -> str:

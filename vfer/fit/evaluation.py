@@ -58,7 +58,7 @@ def evaluate(network: StageNetwork, data: ClipDataset, transform: Transform) -> 
 def measure(
     probabilities: Probabilities, labels: Sequence[int], misses: int
 ) -> tuple[float, float]:
-    """Clip accuracy, misses counted as wrong, and mean cross-entropy of the scored clips."""
+    """Return clip accuracy, misses counted as wrong, and mean cross-entropy of the scored clips."""
     means = [p.mean(axis=0) for p in probabilities]
     hits = sum(int(np.argmax(p)) == label for p, label in zip(means, labels, strict=True))
     likelihood = [max(p[label], 1e-300) for p, label in zip(means, labels, strict=True)]

@@ -28,7 +28,7 @@ _UPLOAD = 300  # seconds to wait at a run's end for what is not uploaded yet
 
 
 def resolve_mode(config: LoggerConfig) -> str:
-    """``online``, ``offline`` or ``disabled``.
+    """Return ``online``, ``offline`` or ``disabled``.
 
     ``auto`` follows ``WANDB_MODE`` where it is set; else it is online with a login and offline
     without one: left to itself, W&B without a login would ask, or fail.
@@ -146,7 +146,7 @@ class Tracker:
         fold: int,
         stage: str,
     ) -> list[Logger]:
-        """Lightning's loggers of one stage of a fold."""
+        """Return Lightning's loggers of one stage of a fold."""
         loggers: list[Logger] = []
         if run is not None:
             loggers.append(StageLogger(experiment=run, prefix=stage, log_model=False))

@@ -57,7 +57,7 @@ class StageModule(pl.LightningModule):
         torch.manual_seed(int(draw.integers(2**63, size=part + 1)[part]))
 
     def training_step(self, batch: StreamInputs, batch_idx: int) -> Tensor:
-        """Cross-entropy of one batch, weighted so that a step's is the mean over its samples.
+        """Return a batch's cross-entropy, weighted so that a step's is the mean over its samples.
 
         Loss and accuracy are logged once a step, over the samples of all its parts and processes.
         """
@@ -75,12 +75,12 @@ class StageModule(pl.LightningModule):
         return loss
 
     def _log_first(self, logits: Tensor) -> None:
-        """``first_logits``, the mean size of a logit before training: V may sum 30 features up."""
+        """Log ``first_logits``, the mean size of a logit at first: V may sum 30 features up."""
         for logger in self.loggers:
             logger.log_metrics({"first_logits": float(logits.detach().abs().mean())}, step=0)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
-        """SGD or AdamW, with a constant or a cosine schedule by step."""
+        """Return SGD or AdamW, with a constant or a cosine schedule by step."""
         config = self.settings
         trained: Any = [p for p in self.parameters() if p.requires_grad]
         vlan = getattr(self.network, "vlan", None)

@@ -67,12 +67,12 @@ class Fold:
 
 
 def held_out(groups: Groups, number: int, validation: bool) -> tuple[int, ...]:
-    """The groups that a fold does not train on: its own, and the next one for validation."""
+    """Return the groups that a fold does not train on: its own, and the next one for validation."""
     return (number, (number + 1) % len(groups)) if validation else (number,)
 
 
 def split(run: Run, number: int, validation: bool = False) -> Fold:
-    """The sides of a fold.
+    """Return the sides of a fold.
 
     Args:
         run: What all folds share.
@@ -99,7 +99,7 @@ def split(run: Run, number: int, validation: bool = False) -> Fold:
 
 
 def groups_of(corpus: Corpus, config: Config) -> Groups:
-    """The subject groups that a config asks for.
+    """Return the subject groups that a config asks for.
 
     Raises:
         ValueError: If they do not fit the corpus.

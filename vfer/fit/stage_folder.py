@@ -22,7 +22,7 @@ WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 def find_source(
     settings: StageConfig, stage: str, number: int, corpus: Corpus, held: Collection[str]
 ) -> Path | None:
-    """The folder of the stage of another bundle from which one starts; None without ``from``.
+    """Return the folder of the other bundle's stage from which one starts; None without ``from``.
 
     Args:
         settings: The stage's config.
@@ -99,7 +99,7 @@ def share(stage: Path, shared: Path) -> None:
 
 
 def find_finished(directory: Path, shared: Path | None, key: str) -> bool:
-    """Whether a stage is there, or has been copied from where runs share them."""
+    """Return whether a stage is there, or has been copied from where runs share them."""
     if _is_there(directory, key):
         return True
     if shared is None or not _is_there(shared, key):

@@ -85,7 +85,7 @@ def build(run: Run, stage: Stage, seed: int, before: Before) -> StageNetwork:
 
 
 def _model_key(run: Run, stage: Stage) -> dict[str, Any]:
-    """What of the networks' settings a stage depends on."""
+    """Return what of the networks' settings a stage depends on."""
     model = asdict(run.config.model)
     for name in ("network", "backbone", "descriptor", "classifier"):
         model.pop(name)

@@ -26,7 +26,7 @@ def framed(x: Tensor) -> Tensor:
 
 
 def weights(solver: str, iterations: int, low: float) -> Steps:
-    """Each iteration's weights: x += momentum·(x − x before) + step·(Jacobi(x) − x)."""
+    """Return each iteration's weights: x += momentum·(x − x before) + step·(Jacobi(x) − x)."""
     if solver == "jacobi":
         return ((0.0, 1.0),) * iterations
     centre, radius = (_HIGHEST + low) / 2, (_HIGHEST - low) / 2
@@ -40,7 +40,7 @@ def weights(solver: str, iterations: int, low: float) -> Steps:
 
 
 def fused(*tensors: Tensor) -> bool:
-    """Whether kernels of our own can do the work: on CUDA, float32, without a graph."""
+    """Return whether kernels of our own can do the work: on CUDA, float32, without a graph."""
     if not all(x.is_cuda and x.dtype == torch.float32 for x in tensors):
         return False
     graph = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
@@ -116,7 +116,7 @@ def _iterate_in_place(
 
 
 def _views(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Edges]:
-    """A buffer with its flat views a line above, level and below, and its frame's edges."""
+    """Return a buffer with its flat views a line above, level and below, and its frame's edges."""
     inside, stride, flat = x.shape[-2] - 2, x.shape[-1], x.view(-1)
     rows = x[..., :: inside + 1, :], x[..., 1 : inside + 1 : max(inside - 1, 1), :]
     edges = [rows, (x[..., 0], x[..., 1]), (x[..., -1], x[..., -2])]  # corners come last

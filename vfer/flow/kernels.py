@@ -20,7 +20,7 @@ _LAUNCH = {"BLOCK": _BLOCK, "enable_fp_fusion": True}  # Triton's versions diffe
 
 @triton.jit
 def _around(plane, row, column, height, width, inside):
-    """The 3×3 neighbours of pixels, beyond the border the nearest: three sums and the middle.
+    """Return the 3×3 neighbours of pixels (beyond the border the nearest): three sums, the middle.
 
     Returns:
         The corners' sum, that of the four neighbours beside, above and below, and the pixel; then
@@ -49,7 +49,7 @@ def _around(plane, row, column, height, width, inside):
 def _step(
     x, before, own, cross, shift, momentum, step, height, width, BLOCK: tl.constexpr
 ):  # fmt: skip
-    """One iteration: ``before`` becomes the flow that follows ``x``."""
+    """Do one iteration: ``before`` becomes the flow that follows ``x``."""
     plane = height * width
     pair = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -140,7 +140,7 @@ def _warp(
 def _system(
     first, moved, seen, flow, own, cross, shift, square, height, width, BLOCK: tl.constexpr
 ):  # fmt: skip
-    """The equations of the total flow, linearised around ``flow``."""
+    """Return the equations of the total flow, linearised around ``flow``."""
     plane = height * width
     pair = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)

@@ -14,7 +14,7 @@ def gray(frames: Tensor) -> Tensor:
 
 
 def pair_flow(frames: Tensor, config: FlowConfig) -> Tensor:
-    """Flow between neighbouring frames.
+    """Return flow between neighbouring frames.
 
     Args:
         frames: ``(B, L, H, W, 3)`` RGB, uint8 or float 0…255.

@@ -179,7 +179,7 @@ def _in_blocks(work: Callable[..., Tensor], *batch: Tensor) -> Tensor:
 
 
 def _tensor(first: Tensor, second: Tensor, flow: Tensor, rho: float, cube: bool) -> Tensor:
-    """The data term of the total flow, linearised around ``flow``.
+    """Return the data term of the total flow, linearised around ``flow``.
 
     Returns:
         ``(B, 5, H, W)``: Eₓ², EₓE_y, E_y², EₓEₜ and E_yEₜ, gathered over a Gaussian of ``rho``.
@@ -209,7 +209,7 @@ def _blur(x: Tensor, rho: float) -> Tensor:
 
 
 def _coefficients(tensor: Tensor, alpha: float, local: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Jacobi's iteration (u, v) = α²(α² + J)⁻¹(ū, v̄) − (α² + J)⁻¹(J₁₃, J₂₃), J the data term.
+    """Return Jacobi's iteration (u, v) = α²(α² + J)⁻¹(ū, v̄) − (α² + J)⁻¹(J₁₃, J₂₃), J the data.
 
     Args:
         tensor: As `_tensor` makes it.

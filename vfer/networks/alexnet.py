@@ -135,7 +135,7 @@ class AlexNetStream(nn.Module):
         return 255 * x - mean
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of a batch of images.
+        """Return features of a batch of images.
 
         Args:
             x: ``(B, 3, H, W)`` float, 0…1; 227×227 in the paper, at least 63×63. Where the last

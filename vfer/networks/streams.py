@@ -28,7 +28,7 @@ class FrameNetwork(StageNetwork):
         self.classifier = nn.Linear(cast(int, stream.out_features), classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, classes)`` of images ``(B, 3, H, W)``, 0…1."""
+        """Return logits ``(B, classes)`` of images ``(B, 3, H, W)``, 0…1."""
         return self.classifier(self.stream(images))  # type: ignore[no-any-return]
 
     def logits(self, images: dict[str, Tensor]) -> Tensor:
@@ -82,11 +82,11 @@ class SegmentNetwork(StageNetwork):
         self.fc9 = nn.Linear(self.vlan.out_features, classes)
 
     def features(self, images: dict[str, Tensor]) -> Tensor:
-        """Features ``(N, streams, features)`` of images ``(N, 3, H, W)`` a stream."""
+        """Return features ``(N, streams, features)`` of images ``(N, 3, H, W)`` a stream."""
         return torch.stack([net(images[name]) for name, net in self.streams.items()], dim=1)
 
     def forward(self, images: dict[str, Tensor]) -> Tensor:
-        """Logits ``(B, classes)`` of images ``(B, frames, 3, H, W)`` a stream."""
+        """Return logits ``(B, classes)`` of images ``(B, frames, 3, H, W)`` a stream."""
         batch, frames = next(iter(images.values())).shape[:2]
         x = self.features({name: x.flatten(0, 1) for name, x in images.items()})
         v = self.vlan(x.view(batch, frames, *x.shape[1:]).transpose(1, 2))

@@ -32,7 +32,7 @@ _NORM = (5, 1, 1e-4 / 5, 0.75)  # N, κ, α with Caffe's division by N done, β
 
 
 def load_weights(source: str, variant: Variant = "torchvision") -> dict[str, Tensor]:
-    """AlexNet's pretrained weights as a state dict; nothing is unpickled but tensors.
+    """Return AlexNet's pretrained weights as a state dict; nothing is unpickled but tensors.
 
     Args:
         source: Of ``torchvision``: ``imagenet`` for torchvision's ImageNet weights, from the
@@ -139,7 +139,7 @@ def _matconvnet(path: Path) -> dict[str, Tensor]:
 
 
 def _only(array: Any) -> Any:  # noqa: ANN401 - MATLAB wraps everything in arrays
-    """The one element of an array."""
+    """Return the one element of an array."""
     return np.asarray(array).ravel()[0]
 
 

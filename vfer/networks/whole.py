@@ -23,7 +23,7 @@ class WholeNetwork(StageNetwork):
         self.streams = streams
 
     def forward(self, images: dict[str, Tensor]) -> Tensor:
-        """Logits ``(B, classes)`` of images ``(B, frames, 3, S, S)`` a stream."""
+        """Return logits ``(B, classes)`` of images ``(B, frames, 3, S, S)`` a stream."""
         return self.network(images)  # type: ignore[no-any-return]
 
     def describe(self, images: dict[str, Tensor]) -> Tensor:

@@ -25,7 +25,7 @@ Decode = Callable[[Path, str], Iterator[Run]]
 
 
 def unprepared(clip: Clip) -> Entry:
-    """A clip's record before anything is decoded; with a reason if the file cannot be opened."""
+    """Return a clip's record before anything is decoded; with a reason if it cannot be opened."""
     entry = Entry(clip.name, "unreadable")
     try:
         about = clip.path.stat()
@@ -71,7 +71,7 @@ def prepare_clip(
 def _prepare(
     path: Path, entry: Entry, config: FaceConfig, decode: Decode
 ) -> tuple[Entry, NDArray[np.uint8] | None]:
-    """``prepare_clip`` by the decoder that the entry names."""
+    """Return ``prepare_clip`` by the decoder that the entry names."""
     kept: list[Run] | None = []
     frames = size = 0
 

@@ -71,18 +71,18 @@ class Entry:
 
 
 def store_key(config: FaceConfig) -> str:
-    """A key of everything that changes a pixel of the crops, beside the video itself."""
+    """Return a key of everything that changes a pixel of the crops, beside the video itself."""
     return key_of({"format": FORMAT, "crop": [HEIGHT, WIDTH], "faces": asdict(config)})
 
 
 def entry_id(clip: str) -> str:
-    """A clip's name as a file name: readable, and different for different clips."""
+    """Return a clip's name as a file name: readable, and different for different clips."""
     readable = "".join(c if c.isalnum() or c in "-_" else "_" for c in clip)
     return f"{readable[-80:]}-{hash_bytes(clip.encode()).hexdigest()[:8]}"
 
 
 def array_bytes(array: NDArray[np.generic]) -> bytes:
-    """The bytes of an ``.npy`` file."""
+    """Return the bytes of an ``.npy`` file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
@@ -106,7 +106,7 @@ class CropStore:
         return CropStore, (self.directory,)  # another process opens its own maps
 
     def entry(self, clip: str) -> Entry:
-        """The record of a clip.
+        """Return the record of a clip.
 
         Raises:
             KeyError: If the clip has not been prepared.
@@ -119,7 +119,7 @@ class CropStore:
         return self._entries[clip]
 
     def missing(self, clips: Iterable[Clip]) -> list[Clip]:
-        """The clips without an entry, or whose video has changed; excluded ones need none."""
+        """Return clips without an entry, or whose video has changed; excluded ones need none."""
         return [clip for clip in clips if clip.excluded is None and not self._holds(clip)]
 
     def _holds(self, clip: Clip) -> bool:
@@ -142,7 +142,7 @@ class CropStore:
         return False
 
     def usable(self, corpus: Corpus) -> Iterator[Clip]:
-        """The corpus's clips that take part and have crops."""
+        """Yield the corpus's clips that take part and have crops."""
         for clip in corpus.clips:
             if clip.excluded is None and self.entry(clip.name).status == "ok":
                 yield clip
@@ -184,7 +184,7 @@ class CropStore:
         atomic_write(self.directory / "manifest.csv", text.getvalue())
 
     def crops(self, clip: str) -> NDArray[np.uint8]:
-        """The crops of a usable clip, a read-only memory map ``(T, 150, 110, 3)`` uint8.
+        """Return the crops of a usable clip, a read-only memory map ``(T, 150, 110, 3)`` uint8.
 
         Raises:
             ValueError: If the file is not what its record says.
@@ -199,11 +199,11 @@ class CropStore:
         return crops
 
     def flow_path(self, clip: str, key: str) -> Path:
-        """Where the flow of a clip under the flow settings ``key`` is kept."""
+        """Return where the flow of a clip under the flow settings ``key`` is kept."""
         return self.directory / f"flow-{key}" / f"{entry_id(clip)}.npy"
 
     def flow(self, clip: str, key: str) -> NDArray[np.float16]:
-        """The flow between neighbouring frames, ``(T−1, 2, 150, 110)`` float16, px a frame.
+        """Return the flow between neighbouring frames, ``(T−1, 2, 150, 110)`` float16, px a frame.
 
         Raises:
             ValueError: If the file is not what the clip's record says.
@@ -212,7 +212,7 @@ class CropStore:
         return self._map(self.flow_path(clip, key), shape, np.float16)
 
     def fingerprint(self, corpus: Corpus) -> str:
-        """A key of the corpus as prepared: names, subjects, labels, sources of all clips."""
+        """Return a key of the corpus as prepared: names, subjects, labels, sources of all clips."""
         return key_of(
             [
                 [c.name, c.subject, c.emotion, "" if c.excluded else self.entry(c.name).source]
@@ -239,6 +239,6 @@ _FLOW_FORMAT = 2  # to be raised when the same settings give other flow
 
 
 def flow_key(config: FlowConfig) -> str:
-    """A key of everything that changes a value of cached flow, beside the crops."""
+    """Return a key of everything that changes a value of cached flow, beside the crops."""
     values = {name: getattr(config, name) for name in ("alpha", "levels", "warps", "rho")}
     return key_of({"format": _FLOW_FORMAT, **values})

@@ -49,13 +49,13 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def key_of(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """A key of some inputs: 16 hexadecimal digits that change with any value in them.
+    """Return a key of some inputs: 16 hexadecimal digits that change with any value in them.
 
     Args:
         value: Anything that JSON can hold; the order of keys does not matter.

@@ -34,7 +34,7 @@ def cores() -> int:
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
-    """This process's number among those of its launcher, from 0, and how many they are.
+    """Return this process's number among those of its launcher, from 0, and how many they are.
 
     torchrun and ``srun`` are known; without a launcher it is 0 of 1.
     """

@@ -18,12 +18,12 @@ _PATIENCE = timedelta(days=2)
 
 
 def rank() -> int:
-    """This process's number among all, from 0."""
+    """Return this process's number among all, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world() -> int:
-    """How many processes there are."""
+    """Return how many processes there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
@@ -36,7 +36,7 @@ def _fabric(trainer: Mapping[str, Any], **more: Any) -> Fabric:  # noqa: ANN401 
 
 
 def device(trainer: Mapping[str, Any]) -> torch.device:
-    """Where this process trains, and measures.
+    """Return where this process trains, and measures.
 
     Args:
         trainer: Lightning's ``accelerator``, ``devices`` and ``num_nodes``.
@@ -94,7 +94,7 @@ def first(work: Callable[[], T]) -> T:
 
 
 def gather(mine: T) -> list[T]:
-    """What each process has, by rank, in every one of them."""
+    """Return what each process has, by rank, in every one of them."""
     if world() == 1:
         return [mine]
     found: list[Any] = [None] * world()

@@ -57,7 +57,7 @@ def turn(frames: Tensor, change: Tensor) -> Tensor:
 
 
 def spatial_images(frames: Tensor, size: int) -> Tensor:
-    """The spatial network's input.
+    """Return the spatial network's input.
 
     Args:
         frames: ``(B, n, 150, 110, 3)`` RGB, uint8 or float 0…255.
@@ -72,7 +72,7 @@ def spatial_images(frames: Tensor, size: int) -> Tensor:
 
 
 def temporal_images(flow: Tensor, size: int, limit: float) -> Tensor:
-    """The temporal network's input: flow images (dx, dy, √(dx² + dy²)).
+    """Return the temporal network's input: flow images (dx, dy, √(dx² + dy²)).
 
     Args:
         flow: ``(B, n, 2, 150, 110)`` float, crop pixels a frame; resizing does not rescale it.

@@ -48,7 +48,7 @@ def fit_length(n: int, length: int) -> NDArray[np.int64]:
 def windows(
     n: int, length: int, per_clip: int | None = None, stride: int | None = None
 ) -> NDArray[np.int64]:
-    """Start frames of a clip's segments.
+    """Return start frames of a clip's segments.
 
     Args:
         n: Frames of the clip, at least 1.
@@ -78,7 +78,7 @@ def windows(
 
 
 def nearest_stride(frames: Sequence[int], length: int, total: int) -> int:
-    """The stride that gives a number of segments nearest to a published one.
+    """Return the stride that gives a number of segments nearest to a published one.
 
     Args:
         frames: Of each clip, at least one.
@@ -96,7 +96,7 @@ def nearest_stride(frames: Sequence[int], length: int, total: int) -> int:
 
 
 def segment_frames(n: int, length: int, start: int) -> NDArray[np.int64]:
-    """Frame indices of the segment that begins at ``start`` in a clip of ``n`` frames.
+    """Return frame indices of the segment that begins at ``start`` in a clip of ``n`` frames.
 
     A clip shorter than the segment is fitted by ``fit_length``.
 
