@@ -1,6 +1,7 @@
 """The whole command on the smallest corpus: what it leaves, what it refuses, how it goes on."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -219,12 +220,17 @@ def test_folds_run_apart_are_merged_and_bad_clips_are_misses(
     words = ("--data.corpus", "enterface05", "--data.root")
     output = tmp_path / "run"
     assert fit(output, cache, *words, root, "--fold", 1) == 0
-    assert "waiting for folds 0" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "waiting for folds 0" in said
     assert not (output / "results.json").exists()
     assert fit(output, cache, *words, corpus_root, "--fold", 0) == 2  # not the same videos
     assert "other videos" in capsys.readouterr().err
     elsewhere = root.rename(tmp_path / "elsewhere")  # as on another machine
     assert fit(output, cache, *words, elsewhere, "--fold", 0) == 0
+    said += capsys.readouterr().out
+    counts = re.findall(r"(\d+) to test(?:, of which (\d+) have no usable crops)?", said)
+    assert sum(int(tested) for tested, _ in counts) == 24
+    assert sum(int(misses or 0) for _, misses in counts) == 2  # and count as wrong
     assert verify([str(output)]) == 0, capsys.readouterr().out
     found = results(output)
     assert found["corpus"] == "enterface05"

@@ -103,6 +103,6 @@ def test_a_deep_check_finds_pointers_empty_equal_and_truncated_clips(tmp_path, f
     assert [name for name, _ in found["unreadable"]] == ["s1/fe1", "s1/sa1", "s1/su2"]
     assert "git-lfs" in found["unreadable"][1][1]
     doubtful = dict(found["doubtful"])
-    assert doubtful["s1/an1"] == "the same content as s2/an1"
+    assert doubtful["s1/an1"] == "the same content as 's2/an1'"
     assert doubtful["s1/su1"] == "7 frames, the file's header promises 10"
     assert "3 frames, the file's header promises 10" in found["unreadable"][2][1]

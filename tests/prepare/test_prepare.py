@@ -341,15 +341,36 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_report_names_it(
     ]  # fmt: skip
     text = " ".join(console.file.getvalue().split())
     assert "4 clips, 1 usable, 1 excluded, 1 no_face, 1 unreadable" in text
-    assert "excluded: subject 1/fear/sentence 1/s1_fe_1: not segmented" in text
+    assert "excluded: 'subject 1/fear/sentence 1/s1_fe_1': not segmented" in text
     for part in (
-        "unreadable: bad: ",
-        "no_face: noise: ",
+        "unreadable: 'bad': ",
+        "no_face: 'noise': ",
         "stray.txt",
         "not an AVI file",
         "audio: 7",
     ):
         assert part in text
+
+
+def test_notes_on_clips_that_were_printed_before_are_counted_and_new_ones_are_printed(
+    made_store, console, tmp_path
+):
+    corpus, store = made_store({("1", "fear"): 30, ("2", "anger"): 16})
+    first, second = (replace(clip, excluded="not segmented") for clip in corpus.clips)
+    notes, config = tmp_path / "sweep" / "notes.txt", DataConfig("rml")
+
+    def said(*clips):
+        quiet = Console(file=StringIO(), width=200)
+        report(replace(corpus, clips=clips), store, config, quiet, notes)
+        return quiet.file.getvalue().splitlines()[1:-1]
+
+    lines = [f"  excluded: {clip.name!r}: not segmented" for clip in (first, second)]
+    assert said(first, corpus.clips[1]) == lines[:1]
+    assert said(first, corpus.clips[1]) == [f"  as in {notes}: 1 notes on clips"]
+    assert said(first, second) == [lines[1], f"  as in {notes}: 1 notes on clips"]
+    assert notes.read_text().splitlines() == [line.strip() for line in lines]
+    report(replace(corpus, clips=(first, second)), store, config, console)
+    assert console.file.getvalue().splitlines()[1:-1] == lines
 
 
 def test_the_report_says_which_stride_comes_nearest_the_papers_number_of_segments(

@@ -141,6 +141,13 @@ def build_parser(prog: str) -> ArgumentParser:
             help="repeat the run with N seeds from protocol.seed on, each a bundle in "
             "DIR/seed-<s>/, their summary in DIR/results.json",
         )
+        parser.add_argument(
+            "--notes",
+            type=Path,
+            metavar="FILE",
+            help="lines on single clips (excluded, unreadable …) that are in FILE are not printed "
+            "again, and new ones are added to it; so a sweep says them once",
+        )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
     if prog == "vfer.prepare":
         for name, said in _CHECKS.items():
@@ -221,4 +228,5 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         seeds=seeds,
         options=options,
         sheets=getattr(made, "sheets", None),
+        notes=getattr(made, "notes", None),
     )

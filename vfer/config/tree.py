@@ -388,6 +388,7 @@ class Config:
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
         options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
         sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
+        notes: Of ``vfer.fit``: a file of lines on clips that are not printed again, or None.
     """
 
     data: DataConfig
@@ -402,3 +403,4 @@ class Config:
     seeds: int = 1
     options: frozenset[str] = frozenset()
     sheets: Path | None = None
+    notes: Path | None = None

@@ -146,9 +146,12 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
         return
     fold = split(run, number)
     directory = bundle.fold_directory(output, number)
+    misses = fold.test.unusable
     console.print(
         f"fold {number} of {len(run.groups)}: {len(fold.train.clips)} clips to train on, "
-        f"{len(fold.test.clips)} to test"
+        f"{len(fold.test.clips) + misses} to test"
+        + f", of which {misses} have no usable crops and count as wrong"
+        * bool(misses)
     )
     experiment = tracker.start(f"fold-{number}")
 

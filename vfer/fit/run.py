@@ -194,5 +194,6 @@ def open_run(config: Config, console: Console) -> Run:
         for stage in stages_of(config):
             find_source(getattr(config.stages, stage.name), stage.name, number, corpus, held)
     store = fill(corpus, config.data, console, (rank(), world()))
-    report(corpus, store, config.data, console)
+    if rank() == 0:
+        report(corpus, store, config.data, console, config.notes)
     return Run(config, corpus, store, groups, weights, weights_key, plugs)

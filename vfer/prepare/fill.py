@@ -150,8 +150,23 @@ def _fill_flow(corpus: Corpus, store: CropStore, config: FlowConfig, progress: P
         progress.advance(task)
 
 
-def report(corpus: Corpus, store: CropStore, config: DataConfig, console: Console) -> None:
-    """Say how many clips are usable, of every other one why not, and the number of segments."""
+def report(
+    corpus: Corpus,
+    store: CropStore,
+    config: DataConfig,
+    console: Console,
+    notes: Path | None = None,
+) -> None:
+    """Say how many clips are usable, of every other one why not, and the number of segments.
+
+    Args:
+        corpus: The corpus.
+        store: Its crops.
+        config: How segments are taken.
+        console: Where to print.
+        notes: A file of lines on single clips that were printed before, such as by a sweep's
+            earlier points: they are counted, not repeated, and new ones are added to it.
+    """
     reasons = [(c.name, "excluded", c.excluded) for c in corpus.clips if c.excluded is not None]
     entries = [store.entry(c.name) for c in corpus.clips if c.excluded is None]
     reasons += [(e.clip, e.status, e.reason) for e in entries if e.status != "ok"]
@@ -161,23 +176,39 @@ def report(corpus: Corpus, store: CropStore, config: DataConfig, console: Consol
         f"{corpus.name}: {len(corpus.clips)} clips, {len(corpus.clips) - len(reasons)} usable"
         f"{summary}; crops in {store.directory}"
     )
-    for name, status, reason in reasons:
-        console.print(f"  {status}: {name}: {reason}", markup=False, highlight=False)
-    for entry in entries:
-        if entry.frames < entry.promised:
-            said = f"{entry.frames} frames, the file's header promises {entry.promised}"
-            console.print(f"  doubtful: {entry.clip}: {said}", markup=False, highlight=False)
+    lines = [f"{status}: {name!r}: {reason}" for name, status, reason in reasons]
+    lines += [
+        f"doubtful: {e.clip!r}: {e.frames} frames, the file's header promises {e.promised}"
+        for e in entries
+        if e.frames < e.promised
+    ]
     for names in content_duplicates({e.clip: e.source for e in entries if e.source}):
-        said = f"the same content as {', '.join(names[1:])}"
-        console.print(f"  doubtful: {names[0]}: {said}", markup=False, highlight=False)
-    for path, reason in corpus.unexpected:
-        console.print(f"  not read: {path}: {reason}", markup=False, highlight=False)
-    for what, files in corpus.aside:
-        console.print(f"  passed over: {what}: {files}")
-    for label, word in hints(corpus):
-        console.print(f"  hint: the label {label} stays as it is; elsewhere the word is {word}")
+        others = ", ".join(map(repr, names[1:]))
+        lines.append(f"doubtful: {names[0]!r}: the same content as {others}")
+    lines += [f"not read: {path}: {reason}" for path, reason in corpus.unexpected]
+    lines += [f"passed over: {what}: {files}" for what, files in corpus.aside]
+    lines += [
+        f"hint: the label {label} stays as it is; elsewhere the word is {word}"
+        for label, word in hints(corpus)
+    ]
+    _print_new(lines, notes, console)
     frames = [e.frames for e in entries if e.status == "ok"]
     _report_segments(frames, config, corpus.facts, console)
+
+
+def _print_new(lines: Sequence[str], notes: Path | None, console: Console) -> None:
+    """Print the lines that are not in a file yet, add them to it, and count the others."""
+    known: list[str] = []
+    if notes is not None and notes.is_file():
+        known = notes.read_text(encoding="utf-8").splitlines()
+    new = [line for line in lines if line not in set(known)]
+    for line in new:
+        console.print(f"  {line}", markup=False, highlight=False)
+    if len(new) < len(lines):
+        console.print(f"  as in {notes}: {len(lines) - len(new)} notes on clips")
+    if notes is not None and new:
+        notes.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(notes, "\n".join([*known, *new]) + "\n")
 
 
 def _report_segments(

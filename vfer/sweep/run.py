@@ -70,7 +70,7 @@ def plan(
     points = []
     for name, values in zip(names_of(chosen), chosen, strict=True):
         words = [*common, *(f"--{key}={value}" for key, value in values.items())]
-        words.append(f"--output={output / name}")
+        words += [f"--output={output / name}", f"--notes={output / 'notes.txt'}"]
         try:
             config = parse("vfer.fit", words)
             if config.fold is not None or config.seeds != 1:
