@@ -82,3 +82,50 @@ def test_two_processes_under_lightnings_launcher_train_the_network_of_one(alone)
     said = run([sys.executable, "-m", "vfer.fit", *words(alone / "cache", output, *more)])
     assert said.count("clips to train on") == 1
     check(alone, output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("own", "stages"),
+    [("backbone", ("spatial", "temporal", "vlan")), ("network", ("network",))],
+)
+def test_two_processes_train_a_class_of_ones_own_as_one_does(own, stages, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        """
+from torch import cat, nn
+
+
+class Backbone(nn.Module):
+    out_features = 6
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 6)
+
+    def forward(self, images):
+        return self.layer(images.mean((2, 3))).relu()
+
+
+class Network(nn.Module):
+    def __init__(self, classes, frames):
+        super().__init__()
+        self.layer = nn.Linear(6 * frames, classes)
+
+    def forward(self, images):
+        return self.layer(cat([*images.values()], 2).mean((3, 4)).flatten(1))
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    more = (f"--model.{own}", f"mine.{own.title()}", "--stages.network.batch_size", 5,
+            "--stages.network.optimizer.name", "sgd", "--stages.network.augmentation.shift", 0,
+            "--stages.network.augmentation.flip", "false")  # fmt: skip
+    command = [sys.executable, "-m", "vfer.fit"]
+    run([*command, *words("cache", "one", *more)])
+    run([*command, *words("cache", "two", *more, "--trainer.devices", 2)])
+    for stage in stages:
+        found, expected = (
+            load_file(tmp_path / name / "fold-0" / stage / "weights.safetensors")
+            for name in ("two", "one")
+        )
+        for name in expected:
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
