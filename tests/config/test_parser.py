@@ -1,5 +1,6 @@
 """What a command line and its config files become, and what is said of a wrong one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from vfer.config.keys import flatten, key_types
 from vfer.config.parser import build_parser, parse
 from vfer.config.tree import PARTS
+from vfer.config.version import check_version
 from vfer.fit.main import main
 from vfer.runtime.console import UsageError
 
@@ -68,14 +70,14 @@ def test_a_refused_value_is_told_by_its_full_key(word, said):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("--data.corpus=mine", "data.corpus is mine; it must be one of enterface05, "),
+        ("--data.corpus=mine", "data.corpus is 'mine'; it must be one of "),
         ("--model.width=wide", "model.width is wide; it must be a number"),
         ("--data.workers=x", "data.workers is x; it must be a whole number, or null"),
         (
             "--protocol.folds.groups=x",
             "protocol.folds.groups is 'x'; it must be a whole number",
         ),
-        ("--stages.vlan.frozen=a", "a list, each one of streams, vlan"),
+        ("--stages.vlan.frozen=a", "a list, each a text"),
         ("--trainer.precision=16", "must be one of 32, 32-true, bf16-mixed, or null"),
     ],
 )
@@ -120,6 +122,14 @@ def test_a_config_of_another_version_is_refused(version, said, tmp_path, capsys)
     error = capsys.readouterr().err
     assert f"{path} has config_version {version}, this vfer reads 2" in error
     assert said in error
+
+
+def test_the_keys_that_a_version_added_are_there():
+    with pytest.raises(UsageError) as caught:
+        check_version(1, "mine.yaml")
+    added = re.findall(r"[a-z]+\.[a-z_]+(?=[,.])", str(caught.value).partition("meant: ")[2])
+    assert len(added) == 6
+    assert set(added) <= key_types().keys()
 
 
 def test_a_config_without_a_version_is_current_and_the_dumped_one_has_it(tmp_path):

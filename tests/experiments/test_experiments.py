@@ -6,7 +6,7 @@ import pytest
 
 from experiments import facs_difficulty, rooms
 from experiments.benchmarks import __main__ as listing
-from experiments.benchmarks import faces, prepare, stabilise, step
+from experiments.benchmarks import faces, prepare, stabilise, startup, step
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--frames", "8", "--size", "160", "128"]
@@ -50,6 +50,14 @@ def test_the_prepare_benchmark_decodes_in_every_way_and_prepares(capsys):
     assert "decoding h264.mp4" in found
     assert "vfer.video.decode" in found
     assert "preparing clips of 8 frames, 160×128" in found
+
+
+def test_the_startup_benchmark_measures_commands_beside_the_import_of_torch(capsys):
+    startup.main(["--rounds", "1", "--match", "verify"])
+    found = capsys.readouterr().out
+    assert "import torch" in found
+    assert "vfer verify --help" in found
+    assert "vfer fit" not in found
 
 
 def test_the_stabilise_benchmark_has_a_row_a_way(capsys):

@@ -11,7 +11,8 @@ from vfer.runtime.console import UsageError
 
 VERSION = 2
 _CHANGES = {
-    1: "keys were only added (config_version itself), and all else means what it meant",
+    1: "keys were only added, and all others mean what they meant: config_version, data.name, "
+    "model.backbone, model.network, model.descriptor, model.classifier, stages.network",
 }
 """What has changed from each version to the next."""
 
@@ -49,7 +50,7 @@ def check_version(version: Any, where: str) -> None:  # noqa: ANN401 - any YAML 
         changes = "; ".join(
             f"from {one} to {one + 1}: {_CHANGES[one]}" for one in range(version, VERSION)
         )
-        raise UsageError(f"{said}. {changes}. Then set config_version: {VERSION}")
+        raise UsageError(f"{said}; {changes}. Then set config_version: {VERSION}")
     raise UsageError(f"{said}; take the vfer that the config was written for")
 
 

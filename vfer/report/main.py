@@ -26,15 +26,16 @@ def report(paths: Sequence[Path], output: Path, console: Console) -> None:
         FileNotFoundError: If a folder is no bundle.
         ValueError: If a bundle cannot be read.
     """
-    # Matplotlib takes a second: not before it is known that there is work for it.
+    from vfer.report.bundles import by_corpus, expand, read_bundle
+
+    groups = by_corpus([read_bundle(path) for path in expand(paths)])
+    # Matplotlib and torch take seconds: not before it is known that there is work for them.
     import matplotlib as mpl
 
-    from vfer.report.bundles import by_corpus, expand, read_bundle
     from vfer.report.page import write_page
     from vfer.report.result import report_sections
     from vfer.report.terminal import print_tables
 
-    groups = by_corpus([read_bundle(path) for path in expand(paths)])
     output.mkdir(parents=True, exist_ok=True)
     names = [path.resolve().name for path in paths]
     title = "vfer: " + (", ".join(names) if len(names) < 4 else f"{len(names)} bundles")
