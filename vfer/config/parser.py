@@ -38,7 +38,7 @@ from vfer.runtime.console import UsageError, program
 
 
 def _rename(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - any YAML value
-    """Other names for keys of a nested config."""
+    """Give keys of a nested config another name."""
     if isinstance(value, list):
         return [_rename(item, old, new) for item in value]
     if isinstance(value, dict):
@@ -103,7 +103,7 @@ def make(hint: Any, values: Namespace, key: str) -> Any:  # noqa: ANN401 - one o
 
 
 def build_parser(prog: str) -> ArgumentParser:
-    """The parser of the config tree, ``--fold`` and ``--output``."""
+    """Make the parser of the config tree and of a command's own options."""
     parser = ArgumentParser(
         prog=program(prog),
         usage=f"%(prog)s {USAGE}",

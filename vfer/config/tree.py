@@ -220,7 +220,7 @@ class StagesConfig:
             EmotionalVlan with aₖ = 0 makes of the streams of stages 1 and 2 (Table 1). Nothing of
             ``vlan`` is used then.
         compile: Compile the networks (``torch.compile``) while they are trained.
-        checkpoint_every: Steps between checkpoints, from which a killed run goes on.
+        checkpoint_every: Steps between checkpoints, from which a killed run is resumed.
         cache: Folder in which runs share finished stages: one whose inputs are all the same is
             copied from there rather than trained. Null: each run trains its own.
     """

@@ -131,7 +131,7 @@ def _ends_step(trainer: pl.Trainer, batch_idx: int) -> bool:
 
 
 class Checkpoints(Callback):
-    """Keeps the state of training in one file, from which a killed run goes on.
+    """Keeps the state of training in one file, from which a killed run is resumed.
 
     It is written every so many steps, and when the process is asked to end (Ctrl-C, SIGTERM): the
     step under way is finished first; a second Ctrl-C stops at once. Everything random in a step

@@ -49,7 +49,7 @@ def resolve_mode(config: LoggerConfig) -> str:
 
 
 class _Once:
-    """A Lightning logger that does not log a step twice when a stage is gone on with.
+    """A Lightning logger that does not log a step twice when a stage is resumed.
 
     Attributes:
         logged: The last step that was logged before an interruption.
@@ -105,7 +105,7 @@ class Tracker:
         self.agent = {name: os.environ.pop(name) for name in agent if name in os.environ}
 
     def start(self, name: str) -> Any:  # noqa: ANN401 - wandb's run, or None
-        """Begin the run of a fold, or of the `WHOLE`, or go on with it."""
+        """Begin the run of a fold, or of the `WHOLE`, or resume it."""
         own: dict[str, Any] = {
             "project": self.project,
             "id": re.sub(r"[^\w.-]", "-", f"{self.group}-{name}"),

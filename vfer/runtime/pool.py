@@ -29,7 +29,7 @@ class Died:
 
 
 def cores() -> int:
-    """CPU cores this process may use."""
+    """Count the CPU cores that this process may use."""
     return os.cpu_count() or 1 if sys.platform == "darwin" else len(os.sched_getaffinity(0))
 
 
@@ -45,7 +45,7 @@ def launched(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
 
 
 def impatient(items: Iterator[Item], seconds: float) -> Iterator[Item]:
-    """Items as they come; where the next is not there in time, the process ends.
+    """Yield items as they come; where the next is not there in time, the process ends.
 
     Only for worker processes: nothing gentler stops a native decoder that hangs.
     """

@@ -42,7 +42,7 @@ class Sweep:
 
 
 def _values(key: str, given: Mapping[str, Any], method: str) -> Any:  # noqa: ANN401
-    """The list of values of a parameter, or its SciPy distribution."""
+    """Return the list of values of a parameter, or its SciPy distribution."""
     kind = given.get("distribution")
     if kind is not None and kind not in _DISTRIBUTIONS:
         raise UsageError(
@@ -83,7 +83,7 @@ def _values(key: str, given: Mapping[str, Any], method: str) -> Any:  # noqa: AN
 
 
 def _parameters(given: Any, method: str, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
-    """Dotted keys of parameters, which may be nested, with what each may be."""
+    """Return the dotted keys of parameters, which may be nested, with what each may be."""
     if not isinstance(given, dict) or not given:
         raise UsageError(f"parameters{prefix and f' of {prefix}'} are {given}; give at least one")
     found: dict[str, Any] = {}
@@ -99,7 +99,7 @@ def _parameters(given: Any, method: str, prefix: str = "") -> dict[str, Any]:  #
 
 
 def config_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
-    """A parser of ``--config`` alone, which leaves every other word as it is."""
+    """Make a parser of ``--config`` alone, which leaves every other word as it is."""
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False, **options)
     parser.add_argument(
         "--config", action="append", default=[], help="in place of the file's; may be repeated"
@@ -108,7 +108,7 @@ def config_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - 
 
 
 def _command(given: Any) -> tuple[list[str], list[str]]:  # noqa: ANN401 - any YAML value
-    """The fixed words and the configs of a file's command, which must be one of ``vfer.fit``."""
+    """Return the fixed words and the configs of a file's command, which must run ``vfer.fit``."""
     words = [str(word) for word in given] if isinstance(given, list) else []
     at = words.index("-m") if "-m" in words else len(words)
     if words[at : at + 2] != [*COMMAND] or words[-1] != "${args}":
@@ -159,7 +159,7 @@ def _draw(sweep: Sweep, limit: int, seed: int) -> list[dict[str, Any]]:
 
 
 def choose(sweep: Sweep, points: int | None, seed: int) -> list[dict[str, Any]]:
-    """The values of each point.
+    """Choose the values of each point.
 
     Args:
         sweep: The sweep.
@@ -184,7 +184,7 @@ def choose(sweep: Sweep, points: int | None, seed: int) -> list[dict[str, Any]]:
 
 
 def names_of(points: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A file name for each point, of the keys in which points differ."""
+    """Make a file name for each point, of the keys in which points differ."""
     keys = [k for k in points[0] if len({str(p[k]) for p in points}) > 1] or list(points[0])
     last = [key.rpartition(".")[2] for key in keys]
     short = {k: name if last.count(name) == 1 else k for k, name in zip(keys, last, strict=True)}

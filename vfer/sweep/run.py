@@ -53,7 +53,7 @@ def plan(
     configs: Sequence[str] = (),
     more: Sequence[str] = (),
 ) -> list[Point]:
-    """The points, each of which has been parsed.
+    """Name the points and parse the config of each.
 
     Args:
         sweep: The sweep.
@@ -185,7 +185,7 @@ def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[
 
 
 def _row(point: Point, failed: Mapping[str, str]) -> dict[str, Any]:
-    """What is known of a point: its values, whether it is done, and its accuracy and UAR."""
+    """Return what is known of a point: its values, whether it is done, and its accuracy and UAR."""
     row = {"point": point.name, **point.values}
     if not _is_done(point):
         return row | {"status": "failed" if point.name in failed else "waiting"}
@@ -240,7 +240,7 @@ def sweep(
     seed: int = 0,
     more: Sequence[str] = (),
 ) -> None:
-    """Run a sweep file, or go on with it; see `choose` and `plan` for the arguments.
+    """Run a sweep file, or resume it; see `choose` and `plan` for the arguments.
 
     Raises:
         UsageError: Before anything is run: the file or a point's config is wrong.
