@@ -63,7 +63,7 @@ def plug(key: str, named: Named | None) -> Plug | None:
     return None if full is None else Plug(key, **full)
 
 
-def find(one: Plug) -> Callable[..., Any]:
+def load(one: Plug) -> Callable[..., Any]:
     """Import a class.
 
     Raises:
@@ -94,7 +94,7 @@ def make(one: Plug, **given: Any) -> Any:  # noqa: ANN401 - whatever the class i
     """
     from jsonargparse import ArgumentParser  # takes a while, and is needed by few runs
 
-    found = find(one)
+    found = load(one)
     unknown = set(one.init_args) & set(given)
     if unknown:
         raise PlugError(f"{one}: {', '.join(sorted(unknown))} is given by vfer, not by init_args")
@@ -125,7 +125,7 @@ def identity(one: Plug) -> dict[str, Any]:
 
     What the source file imports is not in the hash.
     """
-    found = find(one)
+    found = load(one)
     try:
         source = inspect.getsourcefile(found)
     except TypeError:  # compiled

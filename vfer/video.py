@@ -13,7 +13,7 @@ try:
 except ImportError:  # no wheel for this platform
     decord = None
 
-Run = NDArray[np.uint8]
+Chunk = NDArray[np.uint8]
 """Consecutive frames, ``(t, H, W, 3)`` uint8 RGB, as they are to be seen (rotated upright)."""
 
 
@@ -50,7 +50,7 @@ class Video:
     promised: int
 
 
-def _by_decord(path: Path, chunk: int) -> Iterator[Run]:
+def _by_decord(path: Path, chunk: int) -> Iterator[Chunk]:
     decord.logging.set_level(decord.logging.FATAL)  # its native log would print a clip's troubles
     reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
     count = len(reader)
@@ -69,7 +69,7 @@ def _by_decord(path: Path, chunk: int) -> Iterator[Run]:
         raise RuntimeError(f"fewer than its {count} frames") from None
 
 
-def _by_pyav(path: Path, chunk: int) -> Iterator[Run]:
+def _by_pyav(path: Path, chunk: int) -> Iterator[Chunk]:
     with av.open(str(path)) as container:
         run: list[NDArray[np.uint8]] = []
         for frame in container.decode(container.streams.video[0]):
@@ -82,7 +82,7 @@ def _by_pyav(path: Path, chunk: int) -> Iterator[Run]:
             yield np.stack(run)
 
 
-_BY: dict[str, Callable[[Path, int], Iterator[Run]]] = {"pyav": _by_pyav}
+_BY: dict[str, Callable[[Path, int], Iterator[Chunk]]] = {"pyav": _by_pyav}
 _ERRORS: tuple[type[Exception], ...] = (RuntimeError, IndexError, ValueError, av.FFmpegError)
 if decord is not None:
     _BY = {"decord": _by_decord} | _BY
@@ -102,7 +102,7 @@ def _check_file(path: Path) -> None:
         raise VideoError(path, "no such file")
 
 
-def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Run]:
+def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Chunk]:
     """Yield frames of a video in order by one decoder, with bounded memory.
 
     Args:
@@ -130,7 +130,7 @@ def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Run]:
         raise VideoError(path, f"{decoder}: no frames")
 
 
-def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Run]:
+def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Chunk]:
     """Yield frames of a video in order, in runs of at most ``chunk``, with bounded memory.
 
     Where one decoder fails midway, the next goes on with the frame after.

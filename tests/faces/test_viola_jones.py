@@ -22,7 +22,7 @@ def test_drawn_faces_are_found_with_their_eyes_and_followed():
 @needs_opencv
 def test_where_nobody_is_there_is_no_face():
     noise = np.random.default_rng(0).integers(0, 256, (3, 96, 128, 3), dtype=np.uint8)
-    assert viola_jones.find(noise[0], 20) == []
+    assert viola_jones.find_faces(noise[0], 20) == []
     with pytest.raises(NoFaceError, match="0 of 2 sampled"):
         track([noise], FaceConfig(detector="viola_jones"))
 

@@ -25,7 +25,7 @@ from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.clip import prepare_clip
 from vfer.prepare.corpus import open_corpus
-from vfer.prepare.fill import fill, open_store, report
+from vfer.prepare.fill import fill, open_store, print_usable
 from vfer.prepare.main import main
 from vfer.prepare.store import CropStore, Entry, flow_key
 from vfer.runtime.files import lock, sha256
@@ -335,7 +335,7 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_report_names_it(
     mixed = replace(mixed, aside=(("audio", 7),))
     config = settings(tmp_path / "cache")
     store = fill(mixed, config, console)
-    report(mixed, store, config, console)
+    print_usable(mixed, store, config, console)
     assert [store.entry(n).status for n in (corpus.clips[0].name, "bad", "noise")] == [
         "ok", "unreadable", "no_face",
     ]  # fmt: skip
@@ -361,7 +361,7 @@ def test_notes_on_clips_that_were_printed_before_are_counted_and_new_ones_are_pr
 
     def said(*clips):
         quiet = Console(file=StringIO(), width=200)
-        report(replace(corpus, clips=clips), store, config, quiet, notes)
+        print_usable(replace(corpus, clips=clips), store, config, quiet, notes)
         return quiet.file.getvalue().splitlines()[1:-1]
 
     lines = [f"  excluded: {clip.name!r}: not segmented" for clip in (first, second)]
@@ -369,7 +369,7 @@ def test_notes_on_clips_that_were_printed_before_are_counted_and_new_ones_are_pr
     assert said(first, corpus.clips[1]) == [f"  as in {notes}: 1 notes on clips"]
     assert said(first, second) == [lines[1], f"  as in {notes}: 1 notes on clips"]
     assert notes.read_text().splitlines() == [line.strip() for line in lines]
-    report(replace(corpus, clips=(first, second)), store, config, console)
+    print_usable(replace(corpus, clips=(first, second)), store, config, console)
     assert console.file.getvalue().splitlines()[1:-1] == lines
 
 
@@ -378,11 +378,11 @@ def test_the_report_says_which_stride_comes_nearest_the_papers_number_of_segment
 ):
     corpus, store = made_store({("1", "fear"): 30, ("2", "anger"): 16})
     config = DataConfig("baum1s", windows=WindowConfig(None, stride=7))
-    report(replace(corpus, facts=baum1s.FACTS), store, config, console)
+    print_usable(replace(corpus, facts=baum1s.FACTS), store, config, console)
     text = console.file.getvalue()
     assert "4 segments of 16 frames" in text  # from 0, 7, 14 and from 0
     assert "nearest the paper's 7000: --data.windows.stride 1" in text
-    report(corpus, store, DataConfig("rml"), console)
+    print_usable(corpus, store, DataConfig("rml"), console)
     assert "30 segments of 16 frames" in console.file.getvalue()
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from tests.test_verify import CLASSES, GROUPS, differences, edit_json, hash_again, make_bundle
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore, Entry
-from vfer.report.figures import confusion_figure, draw, measured_stages
+from vfer.report.figures import confusion_figure, draw_figures, measured_stages
 from vfer.report.main import main
 from vfer.report.markup import latex
 from vfer.report.parts import Grid
@@ -426,11 +426,11 @@ def test_a_network_of_ones_own_has_one_stage(bundle, capsys):
 def test_a_run_without_curves_has_no_figure_of_them(made_store, tmp_path, made):
     corpus, store = made_store({("1", "anger"): 3, ("2", "happiness"): 3})
     results, tables = read_json(made / "results.json"), read_tables(made, CLASSES)
-    draw(tmp_path / "all", results, tables, corpus, store, FlowConfig())
+    draw_figures(tmp_path / "all", results, tables, corpus, store, FlowConfig())
     names = {"confusion.png", "crops.png", "curves.png"}
     assert {path.name for path in (tmp_path / "all").iterdir()} == names
     bare = Tables(tables.clips, tables.segments)
-    draw(tmp_path / "bare", results, bare, corpus, store, FlowConfig())
+    draw_figures(tmp_path / "bare", results, bare, corpus, store, FlowConfig())
     assert {path.name for path in (tmp_path / "bare").iterdir()} == names - {"curves.png"}
 
 

@@ -77,7 +77,7 @@ class _ConfigFile(ActionConfigFile):
             raise UsageError(f"--config {values}: {said}") from error
 
 
-def make(hint: Any, values: Namespace, key: str) -> Any:  # noqa: ANN401 - one of the tree's parts
+def build_part(hint: Any, values: Namespace, key: str) -> Any:  # noqa: ANN401 - one of the tree's parts
     """Make a part of the config tree from parsed values.
 
     Args:
@@ -91,7 +91,7 @@ def make(hint: Any, values: Namespace, key: str) -> Any:  # noqa: ANN401 - one o
     kind: Any = next(one for one in alternatives(hint) if is_dataclass(one))
     hints = get_type_hints(kind)
     given = {
-        name: make(hints[name], value, f"{key}.{name.removesuffix('_')}")
+        name: build_part(hints[name], value, f"{key}.{name.removesuffix('_')}")
         if isinstance(value, Namespace)
         else value
         for name, value in vars(values).items()
@@ -198,7 +198,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     check_version(made.config_version, "the command line")
     for name in OWN:
         made.model[name] = normal(f"model.{name}", made.model[name])
-    parts = {name: make(kind, made[name], name) for name, kind in PARTS.items()}
+    parts = {name: build_part(kind, made[name], name) for name, kind in PARTS.items()}
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")

@@ -34,7 +34,7 @@ def detect(
     """
     smallest = max(mtcnn.SMALLEST, config.min_face * min(frames.shape[1:3]))
     if config.detector == "viola_jones":
-        found = [viola_jones.find(frame, round(smallest)) for frame in frames]
+        found = [viola_jones.find_faces(frame, round(smallest)) for frame in frames]
     else:
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(config.device)
         found = _by_mtcnn(images, smallest)
@@ -56,7 +56,7 @@ def detect(
 
 def _by_mtcnn(images: torch.Tensor, smallest: float) -> list[list[Face]]:
     """Return the box, eyes and probability of every face in every frame."""
-    faces = mtcnn.find(images, smallest)
+    faces = mtcnn.find_faces(images, smallest)
     _, *columns = (x.cpu().numpy().astype(np.float64) for x in faces)
     found: list[list[Face]] = [[] for _ in images]
     for i, box, eyes, probability in zip(faces.frame.tolist(), *columns, strict=True):

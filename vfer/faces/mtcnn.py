@@ -155,7 +155,7 @@ def _apart(faces: Faces) -> Faces:
 
 
 @torch.inference_mode()
-def find(images: Tensor, smallest: float) -> Faces:
+def find_faces(images: Tensor, smallest: float) -> Faces:
     """Return all faces in frames of one size.
 
     The result of a frame may differ in the last bits with the frames beside it.

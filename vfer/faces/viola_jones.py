@@ -25,7 +25,7 @@ def _classifier(name: str) -> Any:  # noqa: ANN401 - OpenCV's
     return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
 
 
-def find(image: NDArray[np.uint8], smallest: int) -> list[Face]:
+def find_faces(image: NDArray[np.uint8], smallest: int) -> list[Face]:
     """Return faces in whose upper half two eyes of about one height and size are found.
 
     OpenCV gives no probability; it counts as 1.

@@ -187,7 +187,9 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     header = Header(run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed])
     results = bundle.assemble(output, header, excluded)
     tables = read_tables(output, classes)
-    figures.draw(output / "figures", results, tables, run.corpus, run.store, config.data.flow)
+    figures.draw_figures(
+        output / "figures", results, tables, run.corpus, run.store, config.data.flow
+    )
     bundle.seal(output)
     experiment = tracker.start(WHOLE)
     summary = {f"{WHOLE}/{name}": results[name]["mean"] for name in ("accuracy", "uar")}

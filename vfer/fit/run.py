@@ -19,7 +19,7 @@ from vfer.networks.build import try_on_noise
 from vfer.networks.settings import OWN
 from vfer.plugs import identity, plug
 from vfer.prepare.corpus import open_corpus, plug_of
-from vfer.prepare.fill import fill, report
+from vfer.prepare.fill import fill, print_usable
 from vfer.prepare.store import CropStore
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, sha256
@@ -195,5 +195,5 @@ def open_run(config: Config, console: Console) -> Run:
             find_source(getattr(config.stages, stage.name), stage.name, number, corpus, held)
     store = fill(corpus, config.data, console, (rank(), world()))
     if rank() == 0:
-        report(corpus, store, config.data, console, config.notes)
+        print_usable(corpus, store, config.data, console, config.notes)
     return Run(config, corpus, store, groups, weights, weights_key, plugs)

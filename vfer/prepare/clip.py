@@ -13,7 +13,7 @@ from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.faces.tracking import NoFaceError, track
 from vfer.prepare.store import Entry
 from vfer.runtime.files import sha256
-from vfer.video import DECODERS, MIN_PROMISED, Run, VideoError, decode, probe
+from vfer.video import DECODERS, MIN_PROMISED, Chunk, VideoError, decode, probe
 
 KEPT = 2**30
 """A clip's frames are kept in memory up to so many bytes; a longer one is decoded twice."""
@@ -21,7 +21,7 @@ KEPT = 2**30
 PRELOAD = ("vfer.prepare.clip", "vfer.prepare.check")
 """What every worker process needs and takes long to import."""
 
-Decode = Callable[[Path, str], Iterator[Run]]
+Decode = Callable[[Path, str], Iterator[Chunk]]
 
 
 def unprepared(clip: Clip) -> Entry:
@@ -72,10 +72,10 @@ def _prepare(
     path: Path, entry: Entry, config: FaceConfig, decode: Decode
 ) -> tuple[Entry, NDArray[np.uint8] | None]:
     """Return ``prepare_clip`` by the decoder that the entry names."""
-    kept: list[Run] | None = []
+    kept: list[Chunk] | None = []
     frames = size = 0
 
-    def first_pass() -> Iterator[Run]:
+    def first_pass() -> Iterator[Chunk]:
         nonlocal kept, frames, size
         for run in decode(path, entry.decoder):
             frames += len(run)

@@ -25,7 +25,7 @@ from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
 from vfer.runtime.pool import Died, cores, impatient, outcomes
 from vfer.segments.indices import nearest_stride, windows
-from vfer.video import ATTEMPTS, Run, VideoError, decode
+from vfer.video import ATTEMPTS, Chunk, VideoError, decode
 
 Prepare = Callable[[Clip, FaceConfig, Sequence[str], Decode], tuple[Entry, Any]]
 
@@ -35,7 +35,7 @@ def _prepare_into(
 ) -> str:
     """Prepare a clip in a worker process; one that gives no frame in time ends it."""
 
-    def decode_in_time(path: Path, decoder: str) -> Iterator[Run]:
+    def decode_in_time(path: Path, decoder: str) -> Iterator[Chunk]:
         return impatient(decode(path, decoder), config.decode_timeout)
 
     entry, crops = prepare(clip, config.faces, decoders, decode_in_time)
@@ -150,7 +150,7 @@ def _fill_flow(corpus: Corpus, store: CropStore, config: FlowConfig, progress: P
         progress.advance(task)
 
 
-def report(
+def print_usable(
     corpus: Corpus,
     store: CropStore,
     config: DataConfig,
@@ -193,7 +193,7 @@ def report(
     ]
     _print_new(lines, notes, console)
     frames = [e.frames for e in entries if e.status == "ok"]
-    _report_segments(frames, config, corpus.facts, console)
+    _print_segments(frames, config, corpus.facts, console)
 
 
 def _print_new(lines: Sequence[str], notes: Path | None, console: Console) -> None:
@@ -211,7 +211,7 @@ def _print_new(lines: Sequence[str], notes: Path | None, console: Console) -> No
         atomic_write(notes, "\n".join([*known, *new]) + "\n")
 
 
-def _report_segments(
+def _print_segments(
     frames: Sequence[int], config: DataConfig, facts: Facts | None, console: Console
 ) -> None:
     """Say how many segments clips give and, by a stride, which comes nearest the paper's number."""

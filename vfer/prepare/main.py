@@ -22,7 +22,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         # torch takes seconds: not before it is known that there is work for it.
         from vfer.prepare.check import check_copy
         from vfer.prepare.corpus import open_corpus
-        from vfer.prepare.fill import fill, report
+        from vfer.prepare.fill import fill, print_usable
         from vfer.prepare.sheets import write_sheets
 
         console = make_console()
@@ -33,7 +33,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         share = launched()
         store = fill(corpus, config.data, console, share)
         if share[0] == 0:
-            report(corpus, store, config.data, console)
+            print_usable(corpus, store, config.data, console)
             if config.sheets is not None:
                 files = write_sheets(config.sheets, corpus, store, config.data.faces)
                 console.print(f"{len(files)} contact sheets in {config.sheets}")

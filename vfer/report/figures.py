@@ -240,7 +240,7 @@ def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: 
     return figure
 
 
-def draw(
+def draw_figures(
     folder: Path,
     results: dict[str, Any],
     tables: Tables,
