@@ -5,7 +5,7 @@ from facenet_pytorch import MTCNN
 
 from vfer.corpora.facs.clip import draw_clip
 from vfer.corpora.facs.settings import FacsConfig
-from vfer.faces import mtcnn as cascade
+from vfer.faces import mtcnn
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def drawn():
 
 
 def find(frames, smallest=40):
-    return cascade.find(torch.from_numpy(frames).permute(0, 3, 1, 2), smallest)
+    return mtcnn.find_faces(torch.from_numpy(frames).permute(0, 3, 1, 2), smallest)
 
 
 def test_each_frame_has_its_face_where_the_library_finds_it_and_the_eyes_where_they_are(drawn):
