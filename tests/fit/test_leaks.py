@@ -9,10 +9,12 @@ from rich.console import Console
 
 from vfer.config.parser import parse
 from vfer.fit.evaluation import measure
+from vfer.fit.main import main
 from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.run import open_run, split
 from vfer.fit.stages import train_stage
 from vfer.fit.training import steps_of
+from vfer.runtime.files import read_json
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 # Enough to learn sixty clips by heart in seconds: single frames, no dropout, no augmentation.
@@ -73,3 +75,47 @@ def test_labels_permuted_over_clips_score_at_chance(memoriser, tmp_path):
     known = replace(folds[0], test=folds[0].train)  # a leak of every clip, to see that one shows
     assert right(known, "known") > 0.8 * len(known.test.clips)
     assert sum(right(fold, f"fold-{fold.number}") for fold in folds) <= 17  # of 60, at 1/6: 10 ± 3
+
+
+def test_a_stage_is_not_started_from_one_that_saw_the_same_videos_under_other_names(
+    facs_root, tmp_path, capsys
+):
+    """Two manifests that call the same people differently: their names say nothing."""
+    videos = sorted(facs_root.rglob("*.avi"))
+    people = sorted({video.relative_to(facs_root).parts[0] for video in videos})
+
+    def manifest(folder, names):
+        folder.mkdir()
+        rows = [
+            f"{video},{names[people.index(video.relative_to(facs_root).parts[0])]},"
+            f"{video.relative_to(facs_root).parts[1]}"
+            for video in videos
+        ]
+        (folder / "people.csv").write_text("path,subject,emotion\n" + "\n".join(rows) + "\n")
+        return [
+            *("--config", str(TINY), "--data.cache", str(tmp_path / "cache")),
+            *("--data.corpus", "manifest", "--data.root", str(folder / "people.csv")),
+            *("--protocol.folds.groups", "3", "--fold", "0"),
+        ]
+
+    first = manifest(tmp_path / "first", ["ann", "bob", "cem"])
+    assert main([*first, "--output", str(tmp_path / "one")]) == 0
+    start = ["--stages.spatial.from", str(tmp_path / "one")]
+    again = [*first, *start, "--output", str(tmp_path / "again")]
+    assert main(again) == 0  # the same groups of the same people
+    second = manifest(tmp_path / "second", ["x", "y", "z"])
+    capsys.readouterr()
+    statuses = [
+        main([*second, *start, "--protocol.folds.seed", str(seed), "--output",
+              str(tmp_path / f"seed-{seed}-two")])
+        for seed in range(4)
+    ]  # fmt: skip
+    assert 2 in statuses
+    assert "was trained on videos that are held out here" in capsys.readouterr().err
+    tested = {}
+    for k, status in enumerate(statuses):
+        if status == 0:  # by chance the same person is tested
+            tested[k] = read_json(tmp_path / f"seed-{k}-two" / "folds.json")["0"]
+    ours = read_json(tmp_path / "one" / "folds.json")["0"]
+    same = dict(zip(["x", "y", "z"], ["ann", "bob", "cem"], strict=True))
+    assert all([same[name] for name in names] == ours for names in tested.values())

@@ -275,7 +275,8 @@ def test_a_stage_starts_from_that_of_another_bundle(cache, three, tmp_path):
     )  # fmt: skip
     stage = train(run, tmp_path)
     assert not changed(stage.network, weights(before["spatial"].network))
-    assert stage.trained_on == before["spatial"].trained_on == set(run.groups[1])
+    assert stage.seen == before["spatial"].seen
+    assert stage.seen.subjects == set(run.groups[1])
     for ours, theirs in zip(stage.test, before["spatial"].test, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -335,7 +336,7 @@ def test_the_weights_are_those_of_the_first_best_measured_iteration(chosen, tmp_
     assert sorted(found) == list(range(1, 9))
     assert stage.iteration == min(n for n, a in found.items() if a == max(found.values()))
     stopped = train(run, tmp_path, fold=split(run, 0), end=stage.iteration)
-    assert stopped.trained_on == stage.trained_on | run.groups[1]
+    assert stopped.seen.subjects == stage.seen.subjects | run.groups[1]
     held = split(run, 0, validation=True)
     stopped = train(run, tmp_path, fold=replace(held, validation=None), end=stage.iteration)
     assert not changed(stage.network, weights(stopped.network))

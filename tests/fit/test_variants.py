@@ -12,7 +12,7 @@ from vfer.config.parser import parse
 from vfer.corpora import Corpus
 from vfer.fit.main import main
 from vfer.fit.plan import stages_of
-from vfer.fit.run import Run
+from vfer.fit.run import Run, Seen
 from vfer.fit.stages import TrainedStage, build
 from vfer.networks import AlexNetStream, SegmentNetwork
 from vfer.networks.alexnet import Variant
@@ -48,7 +48,7 @@ def test_a_table_config_builds_its_networks(path):
     before = {}
     for stage in stages_of(config):
         network = build(run, stage, 0, before)
-        before[stage.name] = TrainedStage(network, "", (), [], frozenset(), 0)
+        before[stage.name] = TrainedStage(network, "", (), [], Seen(), 0)
     network = before["vlan"].network.eval()
     names = [path.stem] if path.stem in ("spatial", "temporal") else ["spatial", "temporal"]
     assert list(network.streams) == names

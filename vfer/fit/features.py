@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from vfer.config.tree import Config
 from vfer.fit.datasets import Part
-from vfer.fit.run import Fold, Run
+from vfer.fit.run import Fold, Run, seen_in
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.plugs import PlugError, make, plug
@@ -220,6 +220,7 @@ def fit_classifier(run: Run, fold: Fold, directory: Path, console: Console) -> N
     scores: NDArray[np.float64] = np.zeros((len(fold.test.clips), len(classes)))
     scores[:, classifier.classes_] = found
     directory.mkdir(parents=True, exist_ok=True)
+    seen = seen_in(run, fold.train)
     write_json(
         directory / "stage.json",
         {
@@ -230,7 +231,8 @@ def fit_classifier(run: Run, fold: Fold, directory: Path, console: Console) -> N
             "plugs": run.plugs,
             "classifier": repr(classifier),
             "descriptor": list(np.shape(rows[0])),
-            "trained_on": sorted({clip.subject for clip in fold.train.clips}),
+            "trained_on": sorted(seen.subjects),
+            "videos": sorted(seen.videos),
         },
     )
     shown = " ".join(repr(classifier).split())

@@ -1,5 +1,6 @@
 """What a run is made of, checked before the work: corpus, store, groups, and a fold's sides."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from vfer.config.keys import differing, flatten
 from vfer.config.tree import Config, StageConfig
 from vfer.corpora import Corpus
 from vfer.fit.datasets import Part, part
-from vfer.fit.plan import stages_of
+from vfer.fit.plan import Stage, stages_of
 from vfer.fit.stage_folder import find_source
 from vfer.folds import Groups, explicit, losgo, official
 from vfer.networks import AlexNetStream, load_weights
@@ -196,4 +197,51 @@ def open_run(config: Config, console: Console) -> Run:
     store = fill(corpus, config.data, console, (rank(), world()))
     if rank() == 0:
         print_usable(corpus, store, config.data, console, config.notes)
-    return Run(config, corpus, store, groups, weights, weights_key, plugs)
+    run = Run(config, corpus, store, groups, weights, weights_key, plugs)
+    for number in range(len(groups)) if config.fold is None else [config.fold]:
+        for stage in stages_of(config):
+            source_of(run, split(run, number, validation), stage)
+    return run
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Whom and what a network has been trained on.
+
+    Attributes:
+        subjects: By their names in the corpus.
+        videos: By the SHA-256 of their files, which say who it is whatever the names are.
+    """
+
+    subjects: frozenset[str] = frozenset()
+    videos: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Seen":
+        """Read what ``stage.json`` says."""
+        return cls(frozenset(record["trained_on"]), frozenset(record.get("videos", ())))
+
+    def union(self, *others: "Seen") -> "Seen":
+        """Return this and others together."""
+        subjects = self.subjects.union(*(other.subjects for other in others))
+        return Seen(subjects, self.videos.union(*(other.videos for other in others)))
+
+
+def seen_in(run: Run, part: Part) -> Seen:
+    """Return whom and what the clips of a part show."""
+    videos = frozenset(run.store.entry(clip.name).source for clip in part.clips)
+    return Seen(frozenset(clip.subject for clip in part.clips), videos)
+
+
+def source_of(run: Run, fold: Fold, stage: Stage) -> Path | None:
+    """Return the folder of another bundle's stage from which one starts; None without ``from``.
+
+    Raises:
+        FileNotFoundError: If that bundle has no such stage.
+        ValueError: If it is of another task, or has seen somebody or a video held out here.
+    """
+    held = [clip for side in (fold.test, fold.validation) if side for clip in side.clips]
+    settings: StageConfig = getattr(run.config.stages, stage.name)
+    people = {clip.subject for clip in held}
+    videos = {run.store.entry(clip.name).source for clip in held}
+    return find_source(settings, stage.name, fold.number, run.corpus, people, videos)

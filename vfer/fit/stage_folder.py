@@ -20,8 +20,9 @@ WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 
 
 def find_source(
-    settings: StageConfig, stage: str, number: int, corpus: Corpus, held: Collection[str]
-) -> Path | None:
+    settings: StageConfig, stage: str, number: int, corpus: Corpus, held: Collection[str],
+    videos: Collection[str] = (),
+) -> Path | None:  # fmt: skip
     """Return the folder of the other bundle's stage from which one starts; None without ``from``.
 
     Args:
@@ -30,6 +31,8 @@ def find_source(
         number: The fold.
         corpus: The corpus.
         held: Subjects that it must not have been trained on.
+        videos: SHA-256 of the videos that it must not have been trained on, whatever their
+            subjects are called.
 
     Raises:
         FileNotFoundError: If that bundle has no such stage.
@@ -50,6 +53,17 @@ def find_source(
         raise ValueError(
             f"{said}; its fold {number} was trained on subjects {', '.join(sorted(seen))}, who are "
             "held out here: take a bundle with the same subject groups"
+        )
+    if videos and "videos" not in record:
+        raise ValueError(
+            f"{said}; an earlier version made it, which did not record the videos that it was "
+            "trained on: train that stage again"
+        )
+    known = set(record.get("videos", ())) & set(videos)
+    if known:
+        raise ValueError(
+            f"{said}; its fold {number} was trained on videos that are held out here, {len(known)} "
+            "of them, under other names: take a bundle with the same groups of the same people"
         )
     return directory
 

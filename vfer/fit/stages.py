@@ -23,12 +23,11 @@ from vfer.fit.datasets import ClipDataset
 from vfer.fit.evaluation import Probabilities, describe, evaluate
 from vfer.fit.loggers import Logger
 from vfer.fit.plan import Randomness, Stage
-from vfer.fit.run import Fold, Run
+from vfer.fit.run import Fold, Run, Seen, seen_in, source_of
 from vfer.fit.stage_folder import (
     CHECKPOINT,
     WEIGHTS,
     find_finished,
-    find_source,
     load_source,
     move,
     resume,
@@ -54,7 +53,7 @@ class TrainedStage:
         key: The key of its inputs.
         curves: Training curves.
         test: Softmax on the test group.
-        trained_on: The subjects that its weights have seen, in this stage or before.
+        seen: Whom and what its weights have seen, in this stage or before.
         iteration: The one that its weights are of.
     """
 
@@ -62,7 +61,7 @@ class TrainedStage:
     key: str
     curves: tuple[CurvePoint, ...]
     test: Probabilities
-    trained_on: frozenset[str]
+    seen: Seen
     iteration: int
 
 
@@ -108,7 +107,7 @@ def stage_key(
     settings = asdict(getattr(run.config.stages, stage.name))
     settings["from_"] = None if source is None else sha256(source / WEIGHTS)
     sides = [
-        [[c.name, c.emotion, run.store.entry(c.name).crops] for c in side.clips]
+        [[c.name, c.subject, c.emotion, run.store.entry(c.name).crops] for c in side.clips]
         for side in (fold.train, fold.test, fold.validation)
         if side is not None
     ]
@@ -150,8 +149,7 @@ def train_stage(
     config = run.config
     settings: StageConfig = getattr(config.stages, stage.name)
     end = 0 if stage.regression else settings.iterations if end is None else end
-    held = {clip.subject for side in (fold.test, fold.validation) if side for clip in side.clips}
-    source = find_source(settings, stage.name, fold.number, run.corpus, held)
+    source = source_of(run, fold, stage)
     key = stage_key(run, fold, stage, before, source, end)
     randomness = Randomness(config.protocol.seed, fold.number, stage.name)
     network = build(run, stage, randomness.weights(), before)
@@ -160,12 +158,12 @@ def train_stage(
     if first(lambda: find_finished(directory, shared, key)):
         return _read(run, directory, key, network, recorder)
 
-    trained_on = {subject for name in stage.after for subject in before[name].trained_on}
+    seen = Seen().union(*(before[name].seen for name in stage.after))
     if source is not None:
         load_source(network, source, config.model)
-        trained_on = set(read_json(source / "stage.json")["trained_on"])
+        seen = Seen.of(read_json(source / "stage.json"))
     if end or stage.regression:
-        trained_on |= {clip.subject for clip in fold.train.clips}
+        seen = seen.union(seen_in(run, fold.train))
     network.freeze(settings.frozen)
     partial = directory.with_name(f".{stage.name}.partial")
     left = first(lambda: resume(partial, key))
@@ -186,9 +184,7 @@ def train_stage(
         network.load_state_dict(recorder.best_weights)
         test = evaluate(network, recorder.sides["test"], recorder.transform)
     network.cpu()
-    found = TrainedStage(
-        network, key, tuple(recorder.points), test, frozenset(trained_on), iteration
-    )
+    found = TrainedStage(network, key, tuple(recorder.points), test, seen, iteration)
     first(lambda: _write(run, fold, stage, found, partial, directory))
     if shared is not None:
         first(lambda: share(directory, shared))
@@ -207,8 +203,7 @@ def _read(
     network.to(device(run.config.trainer))
     test = evaluate(network, recorder.sides["test"], recorder.transform)
     network.cpu()
-    seen = frozenset(record["trained_on"])
-    return TrainedStage(network, key, curves, test, seen, record["iteration"])
+    return TrainedStage(network, key, curves, test, Seen.of(record), record["iteration"])
 
 
 def _write(
@@ -228,7 +223,8 @@ def _write(
             "plugs": run.plugs,
             "frames": run.config.data.segment_length - 1,
             "iteration": found.iteration,
-            "trained_on": sorted(found.trained_on),
+            "trained_on": sorted(found.seen.subjects),
+            "videos": sorted(found.seen.videos),
             "curves": [asdict(point) for point in found.curves],
         },
     )
