@@ -16,6 +16,7 @@ from vfer.corpora.facs.files import write_video
 from vfer.fit.main import main
 from vfer.fit.module import StageModule
 from vfer.results.tables import STAGES, read_tables
+from vfer.runtime.files import read_json
 from vfer.verify import main as verify
 from vfer.video import read_frames
 
@@ -293,3 +294,26 @@ def test_enterface_holds_the_papers_settings(capsys):
     for stage in (config["stages"][name] for name in STAGES):
         assert (stage["iterations"], stage["batch_size"]) == (5000, 40)
         assert stage["optimizer"]["lr"] == 0.001
+
+
+def test_the_environment_is_that_in_which_each_stage_was_trained(tmp_path, facs_words):
+    """Folds of different settings are told; running a finished bundle again changes nothing."""
+    output = tmp_path / "run"
+    given = ["--config", str(CONFIGS / "tiny.yaml"), "--data.cache", str(tmp_path / "cache"),
+             "--output", str(output), *facs_words]  # fmt: skip
+    before = torch.get_num_threads()
+    try:
+        assert main([*given, "--fold", "0"]) == 0
+        torch.set_num_threads(before + 1)
+        assert main(given) == 0
+        record = read_json(output / "environment.json")
+        torch.set_num_threads(before + 2)
+        assert main(given) == 0
+    finally:
+        torch.set_num_threads(before)
+    assert read_json(output / "environment.json") == record
+    assert record["threads"] == before
+    stages = {one["threads"]: one["stages"] for one in record["made_with"]}
+    names = ("spatial", "temporal", "vlan")
+    assert stages == {before + k: [f"fold-{k}/{name}" for name in names] for k in (0, 1)}
+    assert verify([str(output)]) == 0

@@ -126,7 +126,7 @@ def test_a_training_killed_at_any_step_ends_with_the_same_bytes(
     train(run, tmp_path)
     assert left(tmp_path) == expected
     assert sorted(path.name for path in (tmp_path / "spatial").iterdir()) == [
-        "metrics.csv", "stage.json", "weights.safetensors",
+        "environment.json", "metrics.csv", "stage.json", "weights.safetensors",
     ]  # fmt: skip
     # It went on from the last checkpoint, and not from the beginning.
     after = begun[len(begun) - 1 - begun[::-1].index(steps[-1] // 2 * 2) :]

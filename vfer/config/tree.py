@@ -209,7 +209,7 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class StagesConfig:
-    """The three stages of training (section 3.2).
+    """The three stages of training (section 3, steps 3 to 5).
 
     Attributes:
         spatial: Stage 1, the spatial AlexNet on single frames.

@@ -6,13 +6,14 @@ import subprocess
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from vfer.fit.run import Run
 from vfer.results import bundle
 from vfer.runtime.console import UsageError
-from vfer.runtime.files import read_json, write_json
+from vfer.runtime.files import key_of, read_json, write_json
 
 _PACKAGES = (
     "vfer", "torch", "torchvision", "pytorch-lightning", "kornia", "numpy",
@@ -42,8 +43,24 @@ def _version(package: str) -> str | None:
         return None
 
 
+def made_with() -> dict[str, Any]:
+    """Return what a stage that is trained now is made with: versions, device, threads, commit."""
+    cuda = torch.cuda.is_available()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+    }
+
+
 def write_environment(run: Run) -> str:
-    """Write ``environment.json``, and give the name that the bundle's W&B runs share.
+    """Write ``environment.json`` at the first call of a run; later calls leave it as it is.
+
+    Returns:
+        The name that the bundle's W&B runs share.
 
     Raises:
         UsageError: If the output holds a run on another copy of the corpus.
@@ -69,17 +86,12 @@ def write_environment(run: Run) -> str:
                     f"({one['class_path']}): its file has changed since. Choose another folder "
                     "with --output DIR, or remove this one"
                 )
+        return str(group)
     entries = [run.store.entry(c.name) for c in run.corpus.clips if c.excluded is None]
-    cuda = torch.cuda.is_available()
     write_json(
         path,
         {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "packages": {name: _version(name) for name in _PACKAGES},
-            "device": torch.cuda.get_device_name() if cuda else "cpu",
-            "threads": torch.get_num_threads(),
-            "commit": _commit(),
+            **made_with(),
             "seed": config.protocol.seed,
             "decoder": dict(Counter(e.decoder for e in entries if e.decoder)),
             "plugs": run.plugs,
@@ -94,3 +106,18 @@ def write_environment(run: Run) -> str:
         },
     )
     return group
+
+
+def gather_environments(output: Path) -> None:
+    """List in ``environment.json`` with what each stage of each fold was made.
+
+    They differ where folds were run on several machines, or an interrupted run was resumed with
+    other versions. Stages that were made with the same are together.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for path in sorted(output.glob("fold-*/**/environment.json")):
+        one = read_json(path)
+        stages = groups.setdefault(key_of(one), {"stages": [], **one})["stages"]
+        stages.append(path.parent.relative_to(output).as_posix())
+    record = read_json(output / "environment.json")
+    write_json(output / "environment.json", record | {"made_with": list(groups.values())})

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from vfer.fit.descriptors import score_by_descriptors
+from vfer.fit.environment import gather_environments
 from vfer.fit.evaluation import Probabilities
-from vfer.fit.features import fit_classifier
 from vfer.fit.loggers import WHOLE, Logger, Tracker
 from vfer.fit.plan import stages_of
 from vfer.fit.run import Fold, Run, run_key, split
@@ -132,7 +133,7 @@ def _trained_scores(
 
 def _described_scores(run: Run, fold: Fold, directory: Path, console: Console) -> Scores:
     """Fit a classifier to the descriptors of a fold's training clips, and score its test clips."""
-    found = first(lambda: fit_classifier(run, fold, directory / "classifier", console))
+    found = first(lambda: score_by_descriptors(run, fold, directory / "classifier", console))
     starts = [np.zeros(1, np.int64)] * len(found)  # the whole clip is one segment
     return Scores([row[None] for row in found], starts, {}, ())
 
@@ -190,6 +191,7 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     figures.draw_figures(
         output / "figures", results, tables, run.corpus, run.store, config.data.flow
     )
+    gather_environments(output)
     bundle.seal(output)
     experiment = tracker.start(WHOLE)
     summary = {f"{WHOLE}/{name}": results[name]["mean"] for name in ("accuracy", "uar")}

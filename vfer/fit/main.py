@@ -22,7 +22,7 @@ def main(argv: Iterable[str] | None = None) -> int:
         runs = runs_of(config)
         check_root(config.data)
         # Lightning and torch take seconds: not before it is known that there is work for them.
-        from vfer.fit.seeds import fit
+        from vfer.fit.command import fit
 
         # Lightning says at every trainer what devices there are, and that a stage has ended.
         logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)

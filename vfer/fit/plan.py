@@ -1,4 +1,4 @@
-"""The stages of a run in their order (section 3.2, steps 3 to 5), and their random numbers."""
+"""The stages of a run in their order (section 3, steps 3 to 5), and their random numbers."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The stages of one fold: spatial → temporal → vlan (section 3.2, steps 3 to 5), or ``network``.
+"""The stages of one fold: spatial → temporal → vlan (section 3, steps 3 to 5), or ``network``.
 
 A stage is a function of its inputs that leaves ``fold-<k>/<stage>/``: weights, curves and the key
 of the inputs. A stage that is there with the same key is not trained again.
@@ -20,6 +20,7 @@ from vfer.baselines.classifier import fit_classifier
 from vfer.config.tree import StageConfig
 from vfer.fit.callbacks import CurveRecorder
 from vfer.fit.datasets import ClipDataset
+from vfer.fit.environment import made_with
 from vfer.fit.evaluation import Probabilities, describe, evaluate
 from vfer.fit.loggers import Logger
 from vfer.fit.plan import Randomness, Stage
@@ -35,6 +36,7 @@ from vfer.fit.stage_folder import (
 )
 from vfer.fit.training import Interrupted, fit_network, transform_of
 from vfer.networks.build import build_frame_network, build_segment_network, build_whole_network
+from vfer.networks.settings import OWN
 from vfer.networks.stage import StageNetwork
 from vfer.networks.streams import SegmentNetwork
 from vfer.results.tables import CurvePoint
@@ -86,7 +88,7 @@ def build(run: Run, stage: Stage, seed: int, before: Before) -> StageNetwork:
 def _model_key(run: Run, stage: Stage) -> dict[str, Any]:
     """Return what of the networks' settings a stage depends on."""
     model = asdict(run.config.model)
-    for name in ("network", "backbone", "descriptor", "classifier"):
+    for name in OWN:
         model.pop(name)
     unused: tuple[str, ...] = ()
     if run.config.model.own is not None:  # nothing of AlexNet's is used
@@ -211,6 +213,7 @@ def _write(
 ) -> None:
     """Write a finished stage beside its place, then put it there."""
     save_file(found.network.state_dict(), partial / WEIGHTS)
+    write_json(partial / "environment.json", made_with())
     write_json(
         partial / "stage.json",
         {

@@ -46,7 +46,7 @@ def steps_of(run: Run, fold: Fold, stage: Stage, randomness: Randomness) -> Step
 
 def fit_network(
     network: StageNetwork, randomness: Randomness, end: int, recorder: CurveRecorder, left: Left,
-    loggers: Sequence[Logger], partial: Path, console: Console,
+    loggers: Sequence[Logger], unfinished: Path, console: Console,
 ) -> None:  # fmt: skip
     """Train a stage's network to its last iteration.
 
@@ -57,7 +57,7 @@ def fit_network(
         recorder: Of the curves; knows run, fold and stage.
         left: What an interrupted training has left.
         loggers: Beside the CSV logger.
-        partial: The unfinished stage's folder.
+        unfinished: The unfinished stage's folder.
         console: Where progress is shown.
 
     Raises:
@@ -68,12 +68,12 @@ def fit_network(
     config, name = run.config, f"fold {fold.number} {stage.name}"
     settings: StageConfig = getattr(config.stages, stage.name)
     module = StageModule(network, settings.optimizer, settings.iterations, randomness)
-    log = CSVLogger(partial, name="", version="", flush_logs_every_n_steps=1)
+    log = CSVLogger(unfinished, name="", version="", flush_logs_every_n_steps=1)
     with warnings.catch_warnings(action="ignore"):  # that it begins its file anew
         writer = log.experiment
     steps = steps_of(run, fold, stage, randomness)
     data = StageData(steps, recorder.transform, config.data.loaders)
-    checkpoints = Checkpoints(partial / CHECKPOINT, config.stages.checkpoint_every)
+    checkpoints = Checkpoints(unfinished / CHECKPOINT, config.stages.checkpoint_every)
     callbacks: list[Callback] = [recorder, checkpoints]
     if config.trainer["enable_progress_bar"] is not False:
         callbacks.append(StepBar(console, name))

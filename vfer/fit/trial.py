@@ -1,6 +1,6 @@
 """Classes of one's own meet the first batch, or the first clip, before anything is trained."""
 
-from vfer.fit.features import try_descriptor
+from vfer.fit.descriptors import try_descriptor
 from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.run import Run, split
 from vfer.fit.stages import build
@@ -8,7 +8,7 @@ from vfer.fit.training import steps_of, transform_of
 from vfer.networks.build import try_network
 
 
-def try_classes(run: Run) -> None:
+def try_plugs(run: Run) -> None:
     """Let the run's own classes work on what they would get first.
 
     Raises:

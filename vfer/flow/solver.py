@@ -1,7 +1,7 @@
 """Dense optical flow by Horn and Schunck's equations, for whole batches on any device.
 
 Sources: Horn and Schunck, "Determining optical flow", Artificial Intelligence 17 (1981), for the
-equations; Pan et al. 2019, section 3.2, for the flow image; Bruhn, Weickert and Schnörr,
+equations; Bruhn, Weickert and Schnörr,
 "Lucas/Kanade meets Horn/Schunck", IJCV 61 (2005), for the local-global form and for coarse to fine
 with warping.
 """

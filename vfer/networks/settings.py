@@ -16,7 +16,9 @@ MIN_SIZE = 63
 """Smallest input side, in pixels, that leaves a map behind the last pooling of either variant."""
 
 OWN = ("backbone", "network", "descriptor", "classifier")
-"""The keys that name classes of one's own; each of the first three stands alone."""
+"""The keys that name classes of one's own."""
+REPLACES_ALEXNET = OWN[:3]
+"""Those that stand in AlexNet's place, of which there may be one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class ModelConfig:
                 "need width 1.0; set `weights` to null or `width` to 1.0"
             )
 
-        own = [name for name in OWN[:3] if getattr(self, name) is not None]
+        own = [name for name in REPLACES_ALEXNET if getattr(self, name) is not None]
         if len(own) > 1:
             raise ValueError(
                 f"model.{' and model.'.join(own)} are given; each stands for what the others would "
@@ -93,7 +95,7 @@ class ModelConfig:
     @property
     def own(self) -> str | None:
         """The key of the class of one's own in AlexNet's place; None with AlexNet."""
-        return next((name for name in OWN[:3] if getattr(self, name) is not None), None)
+        return next((name for name in REPLACES_ALEXNET if getattr(self, name) is not None), None)
 
     @property
     def stream_names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Segments of clips: which frames, and the images the networks take (sections 3.2 and 4.2)."""
+"""Segments of clips: which frames, and the images the networks take (section 3.2)."""
 
 from vfer.segments.indices import fit_length, segment_frames, windows
 

@@ -1,4 +1,4 @@
-"""Which frames of a clip form a segment (section 4.2 of the paper)."""
+"""Which frames of a clip form a segment (section 3.2 of the paper)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

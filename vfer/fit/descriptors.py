@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from vfer.config.tree import Config
 from vfer.fit.datasets import Part
+from vfer.fit.environment import made_with
 from vfer.fit.run import Fold, Run, seen_in
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
@@ -109,7 +110,7 @@ def _settings(run: Run) -> tuple[str, int]:
     return named, 0 if deterministic else run.config.protocol.seed
 
 
-def check_classes(config: Config) -> None:
+def check_descriptor(config: Config) -> None:
     """See that a descriptor and its classifier can be made, before any work.
 
     Raises:
@@ -196,7 +197,9 @@ def _rows(folder: Path, run: Run, part: Part) -> Sequence[Values] | Values:
     return np.stack(found) if found[0].ndim == 1 else found
 
 
-def fit_classifier(run: Run, fold: Fold, directory: Path, console: Console) -> NDArray[np.float64]:
+def score_by_descriptors(
+    run: Run, fold: Fold, directory: Path, console: Console
+) -> NDArray[np.float64]:
     """Fit the classifier on a fold's training clips, and score its test clips.
 
     Args:
@@ -221,6 +224,7 @@ def fit_classifier(run: Run, fold: Fold, directory: Path, console: Console) -> N
     scores[:, classifier.classes_] = found
     directory.mkdir(parents=True, exist_ok=True)
     seen = seen_in(run, fold.train)
+    write_json(directory / "environment.json", made_with())
     write_json(
         directory / "stage.json",
         {

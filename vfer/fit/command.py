@@ -7,13 +7,13 @@ import yaml
 from rich.console import Console
 
 from vfer.config.tree import Config
+from vfer.fit.descriptors import check_descriptor
 from vfer.fit.environment import write_environment
-from vfer.fit.features import check_classes
 from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
 from vfer.fit.output import check_output
 from vfer.fit.run import open_run
-from vfer.fit.trial import try_classes
+from vfer.fit.trial import try_plugs
 from vfer.report.terminal import print_seeds
 from vfer.results import bundle
 from vfer.results.scoring import across_seeds
@@ -70,9 +70,9 @@ def _fit(config: Config, console: Console) -> None:
     """Make one bundle, in each of the processes that train together."""
     output = config.output
     first(lambda: check_output(output, config))
-    check_classes(config)
+    check_descriptor(config)
     run = open_run(config, console)
-    try_classes(run)
+    try_plugs(run)
 
     def begin() -> str:
         atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
