@@ -21,5 +21,8 @@ def spread(measure: dict[str, Any]) -> str:
 
 def difference(paired: dict[str, Any]) -> str:
     """Format a measure of `paired_differences` in points, with its 95 % interval and p."""
+    points = f"{100 * paired['difference']:+.1f}"
+    if paired["ci95"] is None:
+        return f"{points} (no interval), p = {paired['p']:.3f}"
     low, high = (f"{100 * value:+.1f}" for value in paired["ci95"])
-    return f"{100 * paired['difference']:+.1f} ({low} to {high}), p = {paired['p']:.3f}"
+    return f"{points} ({low} to {high}), p = {paired['p']:.3f}"

@@ -11,7 +11,8 @@ from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import difference, percent
 from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
-from vfer.results.bootstrap import bootstrap_interval, paired_differences
+from vfer.results.bootstrap import bootstrap_interval
+from vfer.results.paired import paired_differences
 from vfer.results.scoring import stream_rows
 from vfer.results.tables import ClipResult
 from vfer.results.tally import counted, tally
@@ -70,8 +71,8 @@ def _streams(run: Bundle) -> Section | None:
                 "Pooled over all clips, with 95 % intervals over subjects",
                 ("", "accuracy, %", "interval", "UAR, %", "whole model − this"),
                 [*rows, ["the whole model", *_with_interval(clips, classes), ""]],
-                "Difference in points of accuracy, with the interval and p of a paired "
-                "bootstrap over subjects.",
+                "Difference in points of accuracy, with the interval and p of a sign-flip test "
+                "over subjects.",
             )
         ],
     )

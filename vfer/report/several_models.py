@@ -9,7 +9,7 @@ from vfer.report.bundles import SEED, Model, source_of
 from vfer.report.numbers import difference, percent
 from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
-from vfer.results.bootstrap import paired_differences
+from vfer.results.paired import MIN_FOR_INTERVAL, paired_differences
 
 
 def sections_of_several(models: Sequence[Model]) -> list[Section]:
@@ -47,10 +47,12 @@ def _against_first(models: Sequence[Model]) -> Section:
     return Section(
         f"Against {first.name}",
         text=[
-            "A paired bootstrap over subjects: both models are scored on the same resampled "
-            "people. The variance between training runs is not in it; give several seeds to "
-            "see that. p is for one comparison that was decided on beforehand: of many, some "
-            "are small by chance."
+            "A sign-flip test over subjects: were two models equal, their answers of any person "
+            "could change places. The interval holds the differences that the test does not "
+            f"reject at 0.05; with fewer than {MIN_FOR_INTERVAL} subjects it can reject none, and "
+            "there is no interval. The variance between training runs is not in it; give several "
+            "seeds to see that. p is for one comparison that was decided on beforehand: of many, "
+            "some are small by chance."
         ],
         warnings=refused,
         parts=[Grid("paired", title, header, rows, terminal=len(header))] if rows else (),

@@ -5,8 +5,9 @@ wrong in every accuracy and UAR; an ``excluded`` clip (a class or subject that t
 out) counts nowhere.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,19 @@ def tally(rows: Sequence[ClipResult], classes: Sequence[str]) -> Tally:
     if not clips.any():
         raise ValueError("no clips to score: every one is excluded, or there are none")
     return Tally(clips, correct, predicted)
+
+
+def by_subject(rows: Sequence[ClipResult], classes: Sequence[str]) -> Tally:
+    """Return the `tally` of each subject, ``(subjects, classes)``, in the order of their names.
+
+    Raises:
+        ValueError: As `tally`.
+    """
+    of_subject: dict[str, list[ClipResult]] = defaultdict(list)
+    for row in counted(rows):
+        of_subject[row.subject].append(row)
+    each = [tally(of_subject[name], classes) for name in sorted(of_subject)] or [tally([], classes)]
+    return Tally(*(np.stack([getattr(one, field.name) for one in each]) for field in fields(Tally)))
 
 
 def confusion_matrix(rows: Sequence[ClipResult], classes: Sequence[str]) -> npt.NDArray[np.int64]:
