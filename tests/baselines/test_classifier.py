@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from vfer.baselines.classifier import STRENGTHS, fit_classifier
+from vfer.baselines.classifier import STRENGTHS, edge_of, fit_classifier
 
 
 def people(noise, seed=0, classes=3, subjects=5, each=8, features=5):
@@ -32,19 +33,39 @@ def test_the_linear_layer_says_what_scikit_learn_says_of_standardised_features(c
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_strength_is_the_best_on_people_that_were_not_fitted(seed):
     x, y, who = people(1.5, seed, features=12, each=3)
-    accuracies = {}
+    losses = {}
     for strength in STRENGTHS:
-        right = []
+        lost = []
         for one in sorted(set(who)):
             held = np.array(who) == one
             scale = StandardScaler().fit(x[~held])
             model = LogisticRegression(C=strength, max_iter=5000)
             model.fit(scale.transform(x[~held]), y[~held])
-            right.append(np.mean(model.predict(scale.transform(x[held])) == y[held]))
-        accuracies[strength] = np.mean(right)
-    best = max(accuracies.values())
-    expected = min(c for c, accuracy in accuracies.items() if accuracy > best - 1e-9)
-    assert fit_classifier(x, y, who, 3)[2] == expected
+            lost.append(log_loss(y[held], model.predict_proba(scale.transform(x[held]))))
+        losses[strength] = np.mean(lost)
+    assert fit_classifier(x, y, who, 3)[2] == min(losses, key=losses.get)
+
+
+def test_where_every_strength_is_as_accurate_the_penalty_is_not_the_strongest():
+    x, y, who = people(0.0)  # everybody alike: any penalty recognises all
+    strength = fit_classifier(x, y, who, 3)[2]
+    assert strength > STRENGTHS[0]
+    assert edge_of(strength) == ("largest" if strength == STRENGTHS[-1] else None)
+
+
+def test_ends_of_the_values_tried_are_told():
+    assert [edge_of(c) for c in STRENGTHS] == ["smallest", *[None] * 6, "largest"]
+
+
+def test_a_class_that_some_people_do_not_show_is_no_hindrance():
+    x, y, who = people(0.5, subjects=2)
+    keep = np.array(
+        [not (person == "0" and label == 1) for person, label in zip(who, y, strict=True)]
+    )
+    kept = [person for person, k in zip(who, keep, strict=True) if k]
+    weight, _, strength = fit_classifier(x[keep], y[keep], kept, 3)
+    assert strength in STRENGTHS
+    assert np.isfinite(weight).all()
 
 
 @pytest.mark.parametrize(

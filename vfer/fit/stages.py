@@ -16,7 +16,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from vfer.baselines.classifier import fit_classifier
+from vfer.baselines.classifier import edge_of, fit_classifier
 from vfer.config.tree import StageConfig
 from vfer.fit.callbacks import CurveRecorder
 from vfer.fit.datasets import ClipDataset
@@ -116,7 +116,7 @@ def stage_key(
     return key_of(
         {
             "format": FORMAT,
-            "stage": [stage.name, stage.regression, {} if stage.regression else settings],
+            "stage": [stage.name, stage.regression, "log-loss" if stage.regression else settings],
             "model": [_model_key(run, stage), run.weights_key],
             "data": [data.segment_length, asdict(data.windows)],
             "flow": asdict(data.flow) if "temporal" in stage.streams else None,
@@ -180,6 +180,8 @@ def train_stage(
         assert isinstance(network, SegmentNetwork)
         strength = _fit_regression(network, recorder)
         console.print(f"fold {fold.number}: logistic regression, C = {strength:g}")
+        if (edge := edge_of(strength)) is not None:
+            console.print(f"fold {fold.number}: that is the {edge} C tried; another may be better")
     test = recorder.record(network, end)
     iteration = end if recorder.best is None else recorder.best
     if iteration != end:
