@@ -145,7 +145,8 @@ def test_the_tables_say_what_the_results_say(reported):
     assert hardest == sorted(hardest)
     text = page(bundle)
     assert "6 subjects: with fewer than 12 the intervals are too narrow" in text
-    assert "Optimism gap" in text
+    assert "Optimism gap: had each" in text
+    assert "Segments of scored clips by themselves" in text
     markdown = (bundle / "report" / "report.md").read_text(encoding="utf-8")
     assert pooled in markdown
 
@@ -407,8 +408,10 @@ def test_a_run_without_stages_has_no_curves_and_no_streams(bundle, tmp_path, cap
     assert not (bundle / "report" / "streams.csv").exists()
     set_config(other, data__segment_length=8)
     assert main([str(bundle), str(other), "--output", str(tmp_path / "out")]) == 0
-    print_summary(results, bundle, Console())
-    assert "stage 1 alone" not in capsys.readouterr().out
+    print_summary(results, (), bundle, Console())
+    out = capsys.readouterr().out
+    assert "stage 1 alone" not in out
+    assert "optimism gap" not in out
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -419,8 +422,9 @@ def test_a_network_of_ones_own_has_one_stage(bundle, capsys):
     assert [fold["oracle_accuracy"] for fold in results["folds"]] == [0.25] * 3
     assert main([str(bundle)]) == 0
     assert [path.stem for path in bundle.glob("report/curve-*.pdf")] == ["curve-network"]
-    print_summary(results, bundle, Console())
-    assert "optimism gap" in capsys.readouterr().out
+    print_summary(results, read_tables(bundle, CLASSES).curves, bundle, Console())
+    assert "optimism gap: not measured" in capsys.readouterr().out
+    assert "Optimism gap: not measured" in page(bundle)
 
 
 def test_a_run_without_curves_has_no_figure_of_them(made_store, tmp_path, made):

@@ -17,7 +17,14 @@ from sklearn.metrics import (
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from vfer.results.bootstrap import bootstrap_interval
-from vfer.results.scoring import Header, across_seeds, mean_softmax, oracle_accuracy, results
+from vfer.results.scoring import (
+    Header,
+    across_seeds,
+    mean_softmax,
+    optimism_gap,
+    oracle_accuracy,
+    results,
+)
 from vfer.results.tables import (
     ClipResult,
     CurvePoint,
@@ -331,6 +338,23 @@ def test_the_oracle_is_the_best_test_point_of_the_last_stage():
         CurvePoint(4, "unknown", 10, "test", 0.9, None),
     ]
     assert [oracle_accuracy(points, fold) for fold in range(6)] == [0.5, 0.3, None, 0.6, None, None]
+
+
+def test_the_optimism_gap_needs_iterations_to_choose_from():
+    folds = [
+        {"fold": 0, "accuracy": 0.4, "oracle_accuracy": 0.5},
+        {"fold": 1, "accuracy": 0.3, "oracle_accuracy": 0.3},
+    ]
+    points = [CurvePoint(0, "vlan", i, "test", a, None) for i, a in ((10, 0.5), (20, 0.4))]
+    points += [
+        CurvePoint(1, "vlan", 20, "test", 0.3, None),
+        CurvePoint(1, "vlan", 9, "train", 1, 1),
+    ]
+    assert optimism_gap(folds[:1], points) == pytest.approx(0.1)
+    assert optimism_gap(folds, points) is None
+    points.append(CurvePoint(1, "vlan", 10, "test", 0.2, None))
+    assert optimism_gap(folds, points) == pytest.approx(0.05)
+    assert optimism_gap(folds, []) is None
 
 
 FOLDS = {0: ["bob", "ada"], 1: ["cyd"]}

@@ -198,4 +198,4 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     drawn = {name: output / "figures" / f"{name}.png" for name in ("crops", "curves")}
     pictures = {name: path for name, path in drawn.items() if path.is_file()}
     tracker.finish(experiment, summary, tables.clips, classes, pictures)
-    print_summary(results, output, console)
+    print_summary(results, tables.curves, output, console)

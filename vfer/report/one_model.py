@@ -13,7 +13,7 @@ from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import bootstrap_interval
 from vfer.results.paired import paired_differences
-from vfer.results.scoring import stream_rows
+from vfer.results.scoring import optimism_gap, stream_rows
 from vfer.results.tables import ClipResult
 from vfer.results.tally import counted, tally
 
@@ -44,7 +44,10 @@ def _folds(run: Bundle) -> Section:
     columns = ("fold", "clips", "segments", "accuracy, %", "UAR, %", "macro-F1, %", "subjects")
     title = "Each fold is tested on people that it was not trained on"
     segments = percent(run.results["segment_accuracy"])
-    note = f"Segments by themselves: accuracy {segments} %."
+    note = (
+        f"Segments of scored clips by themselves: accuracy {segments} %. Clips without a face and "
+        "unreadable ones, which are wrong in every other figure, have no segments."
+    )
     return Section("Folds", parts=[Grid("folds", title, columns, rows, note)])
 
 
@@ -114,11 +117,15 @@ def _classes(run: Bundle) -> Section:
 
 
 def _curves(run: Bundle) -> Section:
-    folds = [f for f in run.results["folds"] if f["oracle_accuracy"] is not None]
+    gap = optimism_gap(run.results["folds"], run.tables.curves)
     stages = figures.measured_stages(run.tables.curves)
     text = ["Nothing was selected by the curve of the test group: it is only recorded."]
-    if folds:
-        gap = sum(f["oracle_accuracy"] - f["accuracy"] for f in folds) / len(folds)
+    if gap is None:
+        text.append(
+            "Optimism gap: not measured. Each fold's test group would have to be measured at more "
+            "than one iteration."
+        )
+    else:
         text.append(
             f"Optimism gap: had each fold's iteration been chosen on its test group, the mean "
             f"would read {100 * gap:.1f} points more. That would be no result."

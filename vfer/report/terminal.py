@@ -12,6 +12,8 @@ from vfer.report.numbers import percent, pooled, spread
 from vfer.report.parts import Grid, Section
 from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import MIN_SUBJECTS
+from vfer.results.scoring import optimism_gap
+from vfer.results.tables import CurvePoint
 
 
 def print_tables(sections: Sequence[Section], console: Console) -> None:
@@ -30,7 +32,9 @@ def print_tables(sections: Sequence[Section], console: Console) -> None:
             console.print(Text(warning), soft_wrap=True)
 
 
-def print_summary(results: dict[str, Any], output: Path, console: Console) -> None:
+def print_summary(
+    results: dict[str, Any], curves: Sequence[CurvePoint], output: Path, console: Console
+) -> None:
     """Print the protocol's figures, the streams beside the model, and where the files are."""
     table = Table(title=f"LOSGO on {results['corpus']}, {results['protocol']['groups']} folds")
     for column in ("", "accuracy", "UAR"):
@@ -56,12 +60,14 @@ def print_summary(results: dict[str, Any], output: Path, console: Console) -> No
         console.print(
             f"{subjects} subjects: with fewer than {MIN_SUBJECTS} the intervals are too narrow"
         )
-    gaps = [f["oracle_accuracy"] - f["accuracy"] for f in folds if f["oracle_accuracy"] is not None]
-    if gaps:
+    gap = optimism_gap(folds, curves)
+    if gap is not None:
         console.print(
             "optimism gap: had each fold's iteration been chosen on its test group, the mean would "
-            f"read {100 * sum(gaps) / len(gaps):.1f} points more; that would be no result"
+            f"read {100 * gap:.1f} points more; that would be no result"
         )
+    elif curves:
+        console.print("optimism gap: not measured; only one iteration was tested in a fold")
     recall = Table(title="recall of each class, pooled, %")
     order = in_papers_order(results["classes"])
     for name in order:

@@ -82,10 +82,31 @@ def oracle_accuracy(curves: Sequence[CurvePoint], fold: int) -> float | None:
     It was chosen on the test group and is therefore never a result, only an upper bound beside it.
     The last stage is the last of `STAGES` that has a point in the fold.
     """
+    return max(_test_accuracies(curves, fold), default=None)
+
+
+def _test_accuracies(curves: Sequence[CurvePoint], fold: int) -> list[float]:
+    """Return what was measured on the test group along the fold's last stage."""
     points = [point for point in curves if point.fold == fold]
     last = next((s for s in STAGES[::-1] if any(point.stage == s for point in points)), None)
     values = [p.accuracy for p in points if p.stage == last and p.split == "test"]
-    return max((v for v in values if v is not None and math.isfinite(v)), default=None)
+    return [v for v in values if v is not None and math.isfinite(v)]
+
+
+def optimism_gap(folds: Sequence[Mapping[str, Any]], curves: Sequence[CurvePoint]) -> float | None:
+    """Return by how much choosing each fold's iteration on its test group would have flattered.
+
+    Args:
+        folds: The ``folds`` of `results`.
+        curves: The training curves of all folds.
+
+    Returns:
+        The mean over folds of `oracle_accuracy` less the accuracy, 0…1; None where a fold's test
+        group was not measured at more than one iteration, among which could be chosen.
+    """
+    if not folds or any(len(_test_accuracies(curves, one["fold"])) < 2 for one in folds):
+        return None
+    return float(np.mean([one["oracle_accuracy"] - one["accuracy"] for one in folds]))
 
 
 def results(tables: Tables, header: Header, folds: Mapping[int, Sequence[str]]) -> dict[str, Any]:
@@ -94,6 +115,8 @@ def results(tables: Tables, header: Header, folds: Mapping[int, Sequence[str]]) 
     ``mean`` and ``std`` (ddof 1; 0.0 for a single fold) run over folds, as the paper averages;
     ``pooled``, ``ci95``, ``segment_accuracy``, ``streams``, ``recall``, ``precision`` and
     ``majority`` over all.
+
+    ``segment_accuracy`` is of the segments of scored clips; a clip that is not scored has none.
 
     Args:
         tables: Of all folds, and the excluded clips; the order of rows does not matter.
