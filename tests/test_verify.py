@@ -3,9 +3,11 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+import yaml
 
 from vfer.results.bundle import assemble, list_files, seal, write_fold, write_folds
 from vfer.results.scoring import Header, across_seeds
@@ -18,10 +20,25 @@ from vfer.results.tables import (
     read_tables,
 )
 from vfer.runtime.files import write_json
-from vfer.verify import main, verify
+from vfer.verify import doubts, main, verify
 
 CLASSES = ("anger", "happiness", "sadness")
 GROUPS = (("ada", "bob"), ("cyd", "dan"), ("eve", "fay"))
+CONFIG = {
+    "data": {"classes": None, "segment_length": 16, "cache": "nowhere"},
+    "model": {"insert_after": "fc7", "pool": "sum", "streams": "both"},
+    "stages": {
+        "schema": "trained",
+        **{
+            stage: {"iterations": 20, "measure_every": 10}
+            for stage in ("spatial", "temporal", "vlan")
+        },
+    },
+    "protocol": {
+        "folds": {"groups": 3, "seed": 0, "subjects": None},
+        **{"selection": "last", "retrain": False, "seed": 0},
+    },
+}
 HEADER = Header("toy", CLASSES, "losgo", "last", [0])
 
 
@@ -60,6 +77,21 @@ def excluded_clips():
     return [ClipResult(None, "gus", "gus/boredom", "boredom", "excluded", "no such class", None, 0)]
 
 
+def write_config(output, config):
+    (output / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def write_stages(output, fold, stages, curves):
+    """The records of a fold's stages."""
+    others = sorted(s for k, group in enumerate(GROUPS) if k != fold for s in group)
+    for stage in stages:
+        directory = output / f"fold-{fold}" / stage
+        directory.mkdir(parents=True, exist_ok=True)
+        mine = [asdict(point) for point in curves if point.stage == stage]
+        record = {"stage": stage, "fold": fold, "iteration": 20, "trained_on": others}
+        write_json(directory / "stage.json", record | {"curves": mine})
+
+
 def make_bundle(output):
     """A small consistent bundle, written without torch."""
     output.mkdir(parents=True)
@@ -67,9 +99,12 @@ def make_bundle(output):
     folds = [make_fold(fold) for fold in range(len(GROUPS))]
     count = sum(len(tables.clips) for tables in folds) + len(excluded_clips())
     corpus = {"name": "toy", "classes": CLASSES, "clips": count, "fingerprint": "0"}
-    write_json(output / "environment.json", {"corpus": corpus})
-    (output / "config.yaml").write_text("data: {}\n", encoding="utf-8")
+    decoder = {"decord": count - len(excluded_clips())}
+    environment = {"commit": "abc", "seed": 0, "decoder": decoder, "corpus": corpus}
+    write_json(output / "environment.json", environment)
+    write_config(output, CONFIG)
     for fold, tables in enumerate(folds):
+        write_stages(output, fold, ("spatial", "temporal", "vlan"), tables.curves)
         write_fold(output, fold, tables, subjects=GROUPS[fold], classes=CLASSES)
     result = assemble(output, HEADER, excluded_clips())
     seal(output)
@@ -123,8 +158,8 @@ def test_a_file_that_is_not_listed_is_allowed(bundle):
     assert main([str(bundle)]) == 0
 
 
-def test_only_the_hash_tells_of_a_changed_config(bundle, capsys):
-    (bundle / "config.yaml").write_text("data: {fps: 1}\n", encoding="utf-8")
+def test_only_the_hash_tells_of_another_learning_rate(bundle, capsys):
+    write_config(bundle, CONFIG | {"optimizer": {"lr": 1}})
     assert main([str(bundle)]) == 1
     out = capsys.readouterr().out.splitlines()
     assert len(out) == 1
@@ -134,7 +169,7 @@ def test_only_the_hash_tells_of_a_changed_config(bundle, capsys):
 def test_a_listed_file_is_missing(bundle):
     (bundle / "config.yaml").unlink()
     assert "files.json: config.yaml: found" in differences(bundle)
-    assert differences(bundle).endswith("recomputed missing")
+    assert "recomputed missing" in differences(bundle)
 
 
 @pytest.mark.parametrize(
@@ -335,6 +370,8 @@ def seeds(made, tmp_path):
     for seed in (9, 10):
         directory = shutil.copytree(made, tmp_path / "seeds" / f"seed-{seed}")
         edit_json(directory / "results.json", lambda found, seed=seed: found.update(seeds=[seed]))
+        edit_json(directory / "environment.json", lambda found, seed=seed: found.update(seed=seed))
+        write_config(directory, CONFIG | {"protocol": CONFIG["protocol"] | {"seed": seed}})
         hash_again(directory)
         parts[directory.name] = json.loads((directory / "results.json").read_text())
         clips.append(read_tables(directory, CLASSES).clips)
@@ -362,6 +399,261 @@ def test_a_seed_that_the_summary_leaves_out_is_found(seeds):
 def test_a_difference_in_one_seed_names_its_folder(seeds):
     edit_csv(seeds / "seed-9" / "predictions.csv", change_prediction)
     assert differences(seeds).startswith("seed-9/files.json: predictions.csv: found")
+
+
+def fold_again(bundle, fold=0):
+    """Make a fold's record fit its tables again, as one would who hides a change."""
+    directory = bundle / f"fold-{fold}"
+    tables = read_tables(directory, CLASSES)
+    write_fold(bundle, fold, tables, subjects=GROUPS[fold], classes=CLASSES)
+
+
+def edit_config(bundle, part, **values):
+    write_config(bundle, CONFIG | {part: CONFIG[part] | values})
+
+
+def all_wrong_to_excluded(rows):
+    for row in rows:
+        if row["status"] == "scored" and row["prediction"] != row["label"]:
+            names = [f"p_{name}" for name in CLASSES]
+            row.update(dict.fromkeys(["fold", "prediction", *names], ""), segments="0")
+            row.update(status="excluded", reason="poor light")
+
+
+def exclude_everywhere(bundle):
+    """Wrong clips are excluded at top level, and nowhere in the folds any more."""
+    edit_csv(bundle / "predictions.csv", all_wrong_to_excluded)
+    top = read_tables(bundle, CLASSES)
+    gone = {row.clip for row in top.clips if row.status == "excluded"}
+    kept = [
+        tuple(row for row in rows if row.clip not in gone) for rows in (top.segments, top.streams)
+    ]
+    for fold, subjects in enumerate(GROUPS):
+        parts = [
+            tuple(row for row in rows if row.fold == fold)
+            for rows in (top.clips, *kept, top.curves)
+        ]
+        write_fold(bundle, fold, Tables(*parts), subjects=subjects, classes=CLASSES)
+    excluded = [row for row in top.clips if row.status == "excluded"]
+    assemble(bundle, HEADER, excluded)
+
+
+def without_segments(bundle):
+    name = read_tables(bundle, CLASSES).clips[0].clip
+    for where in (bundle, bundle / "fold-0"):
+        path = where / "segments.csv"
+        edit_csv(path, lambda rows: rows.__setitem__(
+            slice(None), [r for r in rows if r["clip"] != name]))  # fmt: skip
+        edit_csv(where / "predictions.csv", lambda rows: rows[0].update(segments="0"))
+    fold_again(bundle)
+    assemble(bundle, HEADER, excluded_clips())
+
+
+def not_in_the_class(rows):
+    rows[-1].update(label="anger", reason="its class anger is not in data.classes")
+
+
+def without_test_points(bundle, records):
+    """Test points are removed from the curves, and if asked for from the stages' records too."""
+    for fold, subjects in enumerate(GROUPS):
+        directory = bundle / f"fold-{fold}"
+        tables = read_tables(directory, CLASSES)
+        kept = tuple(p for p in tables.curves if (p.split, p.iteration) != ("test", 10))
+        tables = Tables(tables.clips, tables.segments, tables.streams, kept)
+        write_fold(bundle, fold, tables, subjects=subjects, classes=CLASSES)
+        if records:
+            write_stages(bundle, fold, ("spatial", "temporal", "vlan"), kept)
+    assemble(bundle, HEADER, excluded_clips())
+
+
+def remove(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def on_stage(change):
+    return lambda bundle: edit_json(bundle / "fold-0" / "vlan" / "stage.json", change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda b: edit_csv(b / "streams.csv", swap_probabilities),
+            "streams.csv: clip ada/anger, take 0: found a row that the fold has not",
+        ),
+        (
+            lambda b: edit_csv(b / "fold-0" / "curves.csv", lambda r: r[0].update(loss="9.0")),
+            "fold-0/fold.json: files.curves.csv: found",
+        ),
+        (
+            lambda b: edit_csv(b / "curves.csv", lambda rows: rows[1].update(accuracy="0.125")),
+            "curves.csv: spatial, test: found a row that the fold has not",
+        ),
+        (without_segments, "clip ada/anger, take 0: segments: found 0, recomputed at least 1"),
+        (
+            lambda b: edit_csv(b / "predictions.csv", all_wrong_to_excluded),
+            "found not the row of the fold",
+        ),
+        (exclude_everywhere, "environment.json: decoder: clips: found 36, recomputed"),
+        (
+            lambda b: edit_csv(b / "predictions.csv", not_in_the_class),
+            "clip gus/boredom: excluded: found its class anger is not in data.classes, "
+            "recomputed anger takes part",
+        ),
+        (
+            lambda b: edit_csv(b / "predictions.csv", lambda rows: rows[-1].update(reason="")),
+            "clip gus/boredom: excluded: found no reason",
+        ),
+        (
+            lambda b: edit_json(b / "results.json", lambda r: r.update(seeds=[7])),
+            "config.yaml: protocol.seed: found 0, recomputed [7] as in results.json",
+        ),
+        (
+            lambda b: edit_json(b / "environment.json", lambda e: e.update(seed=7)),
+            "environment.json: seed: found 7, recomputed 0 of config.yaml",
+        ),
+        (
+            lambda b: edit_json(b / "results.json", lambda r: r.update(selection="validation")),
+            "config.yaml: protocol.selection: found last, recomputed validation",
+        ),
+        (
+            lambda b: edit_json(b / "results.json", lambda r: r["protocol"].update(name="best")),
+            "results.json: protocol.name: found best, recomputed losgo",
+        ),
+        (
+            lambda b: edit_config(b, "protocol", folds={"groups": 5, "subjects": None}),
+            "folds.json: folds: found 3, recomputed 5 of config.yaml",
+        ),
+        (
+            lambda b: edit_config(b, "protocol", folds={"groups": "subjects", "subjects": None}),
+            "folds.json: folds: found 3, recomputed 6 of config.yaml",
+        ),
+        (
+            lambda b: edit_config(
+                b, "protocol", folds={"subjects": [["ada"], ["cyd", "dan"], ["eve", "fay", "bob"]]}
+            ),
+            "folds.json: fold 0: found ['ada', 'bob'], recomputed ['ada'] of config.yaml",
+        ),
+        (
+            lambda b: edit_config(b, "data", classes=["anger", "fear"]),
+            "config.yaml: data.classes: found ['anger', 'fear'], recomputed",
+        ),
+        (lambda b: remove(b / "config.yaml"), "files.json: config.yaml: found not listed"),
+        (lambda b: remove(b / "fold-1"), "fold-1/fold.json: (whole fold): found not complete"),
+        (lambda b: remove(b / "fold-1"), "files.json: fold-1/predictions.csv: found not listed"),
+        (lambda b: remove(b / "fold-1" / "vlan"), "fold-1/vlan/stage.json: (whole file): found"),
+        (
+            on_stage(lambda record: record.update(trained_on=[])),
+            "fold-0/vlan/stage.json: trained_on: found not cyd, dan, eve, fay, recomputed every",
+        ),
+        (
+            on_stage(lambda record: record.update(trained_on=["cyd", "dan", "eve"])),
+            "fold-0/vlan/stage.json: trained_on: found not fay",
+        ),
+        (
+            on_stage(lambda record: record.pop("curves")),
+            "fold-0/vlan/stage.json: (cannot be read): found 'curves'",
+        ),
+        (
+            lambda b: without_test_points(b, records=False),
+            "curves.csv: fold 2: points: found 9, recomputed 12 as in stage.json",
+        ),
+        (
+            lambda b: without_test_points(b, records=True),
+            "fold-1/spatial/stage.json: curves: test, iteration 10: found nothing",
+        ),
+        (
+            lambda b: edit_json(b / "fold-0" / "fold.json", lambda f: f.update(clips=11)),
+            "fold-0/fold.json: clips: found 11, recomputed 12",
+        ),
+        (
+            lambda b: edit_json(b / "fold-0" / "fold.json", lambda f: f.update(subjects=["ada"])),
+            "fold-0/fold.json: subjects: found ['ada'], recomputed ['ada', 'bob']",
+        ),
+        (
+            lambda b: edit_json(b / "fold-0" / "fold.json", lambda f: f.update(key="other")),
+            "fold-*/fold.json: key: found ['', 'other']",
+        ),
+        (
+            lambda b: edit_json(b / "fold-0" / "fold.json", lambda f: f.pop("files")),
+            "fold-0/fold.json: (cannot be read): found 'files'",
+        ),
+    ],
+)  # fmt: skip
+def test_what_contradicts_something_else_is_found_though_the_hashes_are_made_again(
+    bundle, change, message
+):
+    change(bundle)
+    hash_again(bundle)
+    assert message in differences(bundle)
+
+
+def test_whoever_validates_was_not_trained_on(bundle):
+    write_config(bundle, CONFIG | {"protocol": CONFIG["protocol"] | {"selection": "validation"}})
+    edit_json(bundle / "results.json", lambda found: found.update(selection="validation"))
+    hash_again(bundle)
+    text = differences(bundle)
+    assert "trained_on: found cyd, dan, recomputed nobody of the validation group" in text
+    assert "curves: validation, iteration 20: found nothing" in text
+
+
+def test_official_groups_cannot_be_told_from_the_config(bundle):
+    edit_config(bundle, "protocol", folds="official")
+    hash_again(bundle)
+    assert differences(bundle) == ""
+
+
+def test_a_stage_that_was_left_out_may_have_seen_nobody(bundle):
+    stages = CONFIG["stages"] | {"spatial": {"iterations": 0, "measure_every": 10}}
+    write_config(bundle, CONFIG | {"stages": stages})
+    for fold, subjects in enumerate(GROUPS):
+        directory = bundle / f"fold-{fold}"
+        tables = read_tables(directory, CLASSES)
+        kept = [p for p in tables.curves if p.stage != "spatial"]
+        kept.insert(0, CurvePoint(fold, "spatial", 0, "test", 0.5, 1.0))
+        write_stages(bundle, fold, ("spatial",), kept)
+        edit_json(directory / "spatial" / "stage.json", lambda record: record.update(trained_on=[]))
+        tables = Tables(tables.clips, tables.segments, tables.streams, tuple(kept))
+        write_fold(bundle, fold, tables, subjects=subjects, classes=CLASSES)
+    assemble(bundle, HEADER, excluded_clips())
+    hash_again(bundle)
+    assert differences(bundle) == ""
+
+
+def test_the_verdict_as_json(bundle, capsys):
+    assert main([str(bundle), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["passed"], found["differences"]) == ("doubtful", True, [])
+    edit_json(bundle / "results.json", lambda found: found.update(chance="1/3"))
+    assert main([str(bundle), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["passed"]) == ("differs", False)
+    keys = [one["key"] for one in found["differences"]]
+    assert keys == ["results.json", "chance"]
+    assert found["differences"][1] == {
+        "file": "results.json", "key": "chance", "found": "1/3", "recomputed": 1 / 3,
+    }  # fmt: skip
+    (bundle / "folds.json").write_text("{", encoding="utf-8")
+    assert main([str(bundle), "--json"]) == 1
+    json.loads(capsys.readouterr().out)
+
+
+def test_doubtful_things_fail_where_one_is_strict(bundle, capsys):
+    assert main([str(bundle)]) == 0
+    assert "doubtful: 6 subjects: with fewer than 12" in capsys.readouterr().out
+    assert main([str(bundle), "--strict"]) == 1
+    assert "1 doubtful things (--strict)" in capsys.readouterr().err
+    edit_json(bundle / "environment.json", lambda found: found.update(commit="abc+"))
+    hash_again(bundle)
+    (bundle / "fold-0" / "more.csv").write_text("a\n", encoding="utf-8")
+    assert doubts(bundle)[1:] == [
+        "commit abc+ of environment.json: the code is in no commit",
+        "files that files.json does not name: fold-0/more.csv",
+    ]
+
+
+def test_of_several_seeds_each_is_doubted(seeds):
+    assert [doubt[:18] for doubt in doubts(seeds)] == ["seed-10: 6 subject", "seed-9: 6 subjects"]
 
 
 def test_runs_without_torch(bundle):

@@ -1,52 +1,46 @@
 """Score a result bundle's predictions again and check its files: ``python -m vfer.verify DIR``.
 
-Reads JSON and CSV only; nothing from the bundle is executed or unpickled. Exit status: 0 everything
-agrees, 1 something differs, 2 the folder is no bundle.
+Reads JSON, CSV and YAML only; nothing from the bundle is executed or unpickled. Exit status: 0
+everything agrees, 1 something differs (with --strict, or is doubtful), 2 the folder is no bundle.
 """
 
 import argparse
-import math
+import json
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from vfer.results.bundle import fold_directory, read_folds, seed_folders
-from vfer.results.scoring import SCHEMA, SELECTIONS, Header, across_seeds, results
-from vfer.results.tables import (
-    PREDICTIONS,
-    SEGMENTS,
-    STREAM_SCORES,
-    TABLES,
-    Tables,
-    first_largest,
-    flaw,
-    read_table,
-    read_tables,
+from vfer.results.bootstrap import MIN_SUBJECTS
+from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds, seed_folders
+from vfer.results.checks import Difference, check_tables
+from vfer.results.records import (
+    check_config,
+    check_excluded,
+    check_folds,
+    check_stages,
+    read_config,
+    stage_folders,
 )
+from vfer.results.scoring import (
+    SCHEMA,
+    SELECTIONS,
+    Header,
+    across_seeds,
+    optimism_gap,
+    results,
+)
+from vfer.results.tables import TABLES, read_tables
+from vfer.results.tally import counted
 from vfer.runtime.console import program, run_command
 from vfer.runtime.files import read_json, sha256
+
+__all__ = ["Difference", "doubts", "main", "verify"]
 
 REQUIRED = ("results.json", "folds.json", "environment.json", "files.json", *TABLES)
 TOLERANCE = 1e-12
 """Between a printed number and the recomputed one: the order of additions, nothing else."""
-MEAN_TOLERANCE = 1e-9
-"""Between a clip's probabilities and the mean over its segments."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One thing that does not agree: where, what is there, and what it should be."""
-
-    file: str
-    key: str
-    found: object
-    recomputed: object
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}: found {self.found}, recomputed {self.recomputed}"
 
 
 def verify(directory: Path) -> list[Difference]:
@@ -135,8 +129,10 @@ def _contents(directory: Path) -> Iterator[Difference]:
         classes = header.classes
         folds = read_folds(directory / "folds.json")
         tables = read_tables(directory, classes)
-        corpus = read_json(directory / "environment.json")["corpus"]
-        name, count = corpus["name"], corpus["clips"]
+        record = directory / "config.yaml"
+        config = read_config(record) if record.is_file() else None
+        environment = read_json(directory / "environment.json")
+        name, count = (environment["corpus"][key] for key in ("name", "clips"))
     except (KeyError, TypeError) as error:
         yield Difference("environment.json", "corpus", error, "name and clips")
         return
@@ -147,18 +143,40 @@ def _contents(directory: Path) -> Iterator[Difference]:
         yield Difference("environment.json", "corpus.name", name, header.corpus)
     if count != len(tables.clips):
         yield Difference("environment.json", "corpus.clips", count, len(tables.clips))
-    yield from _groups(tables, folds)
-    yield from _trained_on(directory, folds)
-    yield from _predictions(directory, classes)
-    yield from _probabilities(tables)
-    yield from _segments(tables)
-    yield from _same_clip(tables)
+    yield from check_tables(directory, tables, classes, folds)
+    yield from check_folds(directory, tables, header, folds)
+    yield from check_excluded(tables, classes, environment)
+    yield from _listed(directory, config, folds)
+    if config is None:
+        yield Difference("config.yaml", "(whole file)", "missing", "the config of the run")
+    else:
+        yield from check_config(config, header, folds, environment)
+        yield from check_stages(directory, config, tables, folds)
     try:
         expected = results(tables, header, folds)
     except ValueError as error:
         yield Difference("results.json", "(all)", "numbers", f"cannot be recomputed: {error}")
         return
     yield from _json_differences("", printed, expected)
+
+
+def _listed(
+    directory: Path, config: Mapping[str, Any] | None, folds: Mapping[int, Sequence[str]]
+) -> Iterator[Difference]:
+    """Check that ``files.json`` names the config and the records of every fold and stage."""
+    stages = [] if config is None else [f"{stage}/stage.json" for stage in stage_folders(config)]
+    needed = [
+        f"{fold_directory(directory, fold).name}/{name}"
+        for fold in folds
+        for name in (MARKER, *TABLES, *stages)
+    ]
+    try:
+        listed = read_json(directory / "files.json")
+    except ValueError:  # told by `_files`
+        return
+    for name in ("config.yaml", *needed):
+        if isinstance(listed, dict) and name not in listed:
+            yield Difference("files.json", name, "not listed", "a SHA-256")
 
 
 def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON value
@@ -197,107 +215,6 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
             yield Difference("results.json", key, printed.get(key), wanted)
 
 
-def _groups(tables: Tables, folds: dict[int, tuple[str, ...]]) -> Iterator[Difference]:
-    """Check that groups are disjoint, rows in their subject's group, and clips there once."""
-    homes = defaultdict(list)
-    for fold, subjects in folds.items():
-        for subject in subjects:
-            homes[subject].append(fold)
-    for subject, where in homes.items():
-        if len(where) > 1:
-            yield Difference("folds.json", f"subject {subject}", f"in folds {where}", "in one fold")
-    for row in tables.clips:
-        if row.fold is not None and row.fold not in homes[row.subject]:
-            key = f"clip {row.clip}: fold of subject {row.subject}"
-            yield Difference("predictions.csv", key, row.fold, homes[row.subject] or "in no fold")
-    for clip, times in Counter(row.clip for row in tables.clips).items():
-        if times > 1:
-            yield Difference("predictions.csv", f"clip {clip}", f"{times} rows", "1 row")
-
-
-def _trained_on(directory: Path, folds: dict[int, tuple[str, ...]]) -> Iterator[Difference]:
-    """Check that no stage of a fold was trained on a subject of the fold's test group."""
-    for fold, subjects in folds.items():
-        for path in sorted(fold_directory(directory, fold).rglob("stage.json")):
-            name = path.relative_to(directory).as_posix()
-            try:
-                both = sorted(set(read_json(path)["trained_on"]) & set(subjects))
-            except (KeyError, TypeError, ValueError) as error:
-                yield Difference(name, "trained_on", error, "a list of subjects")
-                continue
-            if both:
-                yield Difference(
-                    name, "trained_on", f"{', '.join(both)}", "nobody of the test group"
-                )
-
-
-def _predictions(directory: Path, classes: Sequence[str]) -> Iterator[Difference]:
-    """Check that each printed prediction is the first largest of the printed probabilities."""
-    for layout in (PREDICTIONS, SEGMENTS, STREAM_SCORES):
-        for cells in read_table(directory / layout.name, layout.columns(classes)):
-            scores = [cells[f"p_{name}"] for name in classes]
-            wanted = first_largest([float(p) for p in scores], classes) if all(scores) else ""
-            if cells["prediction"] != wanted:
-                key = f"clip {cells['clip']}: prediction"
-                yield Difference(layout.name, key, repr(cells["prediction"]), repr(wanted))
-
-
-def _probabilities(tables: Tables) -> Iterator[Difference]:
-    """Check that all are finite, in 0…1, and sum to 1."""
-    clips = [(PREDICTIONS.name, row.clip, row.probabilities) for row in tables.clips]
-    segments = [(SEGMENTS.name, row.clip, row.probabilities) for row in tables.segments]
-    streams = [(STREAM_SCORES.name, row.clip, row.probabilities) for row in tables.streams]
-    for file, clip, probabilities in (*clips, *segments, *streams):
-        wrong = None if probabilities is None else flaw(probabilities)
-        if wrong is not None:
-            yield Difference(file, f"clip {clip}: probabilities", wrong, "finite, 0…1, sum 1")
-
-
-def _segments(tables: Tables) -> Iterator[Difference]:
-    """Check that a clip's count and probabilities are those of its segments.
-
-    The mean is not taken by `vfer.results.scoring.mean_softmax`, which wrote it: a mistake there
-    would not be seen here. The sum is exact, so it depends on no order of additions.
-    """
-    of_clip = defaultdict(list)
-    for row in tables.segments:
-        of_clip[row.clip].append(row.probabilities)
-    for clip in tables.clips:
-        rows = of_clip.pop(clip.clip, [])
-        if clip.segments != len(rows):
-            key = f"clip {clip.clip}: segments"
-            yield Difference("predictions.csv", key, clip.segments, len(rows))
-        if clip.probabilities is None or not rows:
-            continue
-        means = tuple(math.fsum(column) / len(rows) for column in zip(*rows, strict=True))
-        pairs = zip(clip.probabilities, means, strict=True)
-        if not all(abs(p - mean) <= MEAN_TOLERANCE for p, mean in pairs):
-            key = f"clip {clip.clip}: probabilities"
-            yield Difference("predictions.csv", key, clip.probabilities, means)
-    for name, rows in of_clip.items():
-        yield Difference("segments.csv", f"clip {name}", f"{len(rows)} rows", "no such clip")
-
-
-def _same_clip(tables: Tables) -> Iterator[Difference]:
-    """Check that segments and streams say of a clip what its row says."""
-    clips = {row.clip: row for row in tables.clips}
-    for segment in tables.segments:
-        clip = clips.get(segment.clip)
-        ours = (segment.fold, segment.subject, segment.label)
-        if clip is not None and ours != (theirs := (clip.fold, clip.subject, clip.label)):
-            yield Difference("segments.csv", f"clip {segment.clip}", ours, theirs)
-    for row in tables.streams:
-        clip = clips.get(row.clip)
-        if clip is None:
-            continue
-        here, there = ((r.fold, r.subject, r.label, r.status) for r in (row, clip))
-        if here != there:
-            yield Difference("streams.csv", f"clip {row.clip}", here, there)
-    for (stream, name), times in Counter((row.stream, row.clip) for row in tables.streams).items():
-        if times > 1:
-            yield Difference("streams.csv", f"{stream}, clip {name}", f"{times} rows", "1 row")
-
-
 def _json_differences(key: str, printed: Any, expected: Any) -> Iterator[Difference]:  # noqa: ANN401
     """Walk two JSON values; keys, lengths and types count, floats up to `TOLERANCE`."""
     if isinstance(expected, dict) and isinstance(printed, dict):
@@ -320,17 +237,60 @@ def _json_differences(key: str, printed: Any, expected: Any) -> Iterator[Differe
         yield Difference("results.json", key, printed, expected)
 
 
-def _command(directory: Path) -> None:
+def doubts(directory: Path) -> list[str]:
+    """List what is no contradiction and yet a reason to doubt the result of a bundle that agrees.
+
+    Of a folder that holds the bundles of several seeds, of each of these.
+    """
+    if not (directory / "predictions.csv").is_file():
+        return [f"{n}: {doubt}" for n in seed_folders(directory) for doubt in doubts(directory / n)]
+    printed, environment = (
+        read_json(directory / name) for name in ("results.json", "environment.json")
+    )
+    tables = read_tables(directory, printed["classes"])
+    found = []
+    subjects = len({row.subject for row in counted(tables.clips)})
+    if subjects < MIN_SUBJECTS:
+        found.append(f"{subjects} subjects: with fewer than {MIN_SUBJECTS} ci95 is too narrow")
+    if tables.curves and optimism_gap(printed["folds"], tables.curves) is None:
+        found.append("the optimism gap was not measured: only one iteration of a fold was tested")
+    commit = environment.get("commit")
+    if commit is None or str(commit).endswith("+"):
+        found.append(f"commit {commit} of environment.json: the code is in no commit")
+    unlisted = sorted(set(list_files(directory)) - set(read_json(directory / "files.json")))
+    if unlisted:
+        found.append(f"files that files.json does not name: {', '.join(unlisted)}")
+    return found
+
+
+def _command(directory: Path, strict: bool, as_json: bool) -> None:
     """Verify a bundle and print what differs, or how much agrees.
 
     Raises:
-        RuntimeError: Something differs.
+        RuntimeError: Something differs, or, if strict, is doubtful.
     """
     differences = verify(directory)
-    for difference in differences:
-        print(difference)
+    doubtful = [] if differences else doubts(directory)
+    wrong = bool(differences or (strict and doubtful))
+    if as_json:
+        verdict = "differs" if differences else "doubtful" if doubtful else "agrees"
+        texts = [{k: _plain(v) for k, v in asdict(one).items()} for one in differences]
+        value = {
+            "bundle": str(directory), "verdict": verdict, "passed": not wrong,
+            "differences": texts, "doubts": doubtful,
+        }  # fmt: skip
+        print(json.dumps(value, indent=1, ensure_ascii=False))
+    else:
+        for difference in differences:
+            print(difference)
+        for doubt in doubtful:
+            print(f"doubtful: {doubt}")
     if differences:
         raise RuntimeError(f"{directory}: {len(differences)} differences")
+    if wrong:
+        raise RuntimeError(f"{directory}: {len(doubtful)} doubtful things (--strict)")
+    if as_json:
+        return
     results = read_json(directory / "results.json")
     bundles = [directory / name for name in results.get("bundles", ["."])]
     clips = sum(read_json(one / "results.json")["coverage"]["clips"] for one in bundles)
@@ -341,17 +301,30 @@ def _command(directory: Path) -> None:
     )
 
 
+def _plain(value: object) -> object:
+    """Return a value as JSON can hold it: what it cannot, as text."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return str(value)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog=program("vfer.verify"),
         description="Score a result bundle's predictions again and check its files.",
-        epilog="exit status: 0 everything agrees, 1 something differs, 2 not a bundle",
+        epilog="exit status: 0 everything agrees, 1 something differs (with --strict, or is "
+        "doubtful), 2 not a bundle",
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="the bundle's folder")
+    parser.add_argument("--json", action="store_true", help="print verdict and differences as JSON")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail on doubtful things too, such as few subjects"
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    arguments = parser.parse_args(argv)
-    return run_command(lambda: _command(arguments.directory), argv)
+    given = parser.parse_args(argv)
+    return run_command(lambda: _command(given.directory, given.strict, given.json), argv)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,20 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import yaml
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from tests.test_verify import CLASSES, GROUPS, differences, edit_json, hash_again, make_bundle
+from tests.test_verify import (
+    CLASSES,
+    CONFIG,
+    GROUPS,
+    differences,
+    edit_json,
+    hash_again,
+    make_bundle,
+    write_config,
+    write_stages,
+)
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore, Entry
 from vfer.report.figures import confusion_figure, draw_figures, measured_stages
@@ -28,10 +37,6 @@ from vfer.results.tables import CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_json, write_json
 from vfer.verify import main as verify
 
-CONFIG = {"model": {"insert_after": "fc7", "pool": "sum", "streams": "both"},
-          "data": {"segment_length": 16, "cache": "nowhere"},
-          "stages": {"schema": "trained"}, "protocol": {"seed": 0}}  # fmt: skip
-
 
 def set_config(bundle, **values):
     """Give a bundle a config with some dotted keys changed."""
@@ -39,7 +44,8 @@ def set_config(bundle, **values):
     for key, value in values.items():
         part, name = key.split("__")
         config[part][name] = value
-    (bundle / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    write_config(bundle, config)
+    edit_json(bundle / "environment.json", lambda e: e.update(seed=config["protocol"]["seed"]))
     hash_again(bundle)
 
 
@@ -309,10 +315,10 @@ def test_a_folder_of_seeds_is_one_model_with_its_spread(bundle, tmp_path):
 def test_runs_of_one_seed_are_not_taken_for_seeds_of_one_model(bundle, tmp_path):
     again = shutil.copytree(bundle, tmp_path / "again")
     output = tmp_path / "out"
-    edit_json(again / "environment.json", lambda found: found.update(commit="abc"))
+    edit_json(again / "environment.json", lambda found: found.update(commit="def"))
     hash_again(again)
     assert main([str(bundle), str(again), "--output", str(output)]) == 0
-    assert grid(output, "environments")[1:] == [["bundle", "None"], ["again", "abc"]]
+    assert grid(output, "environments")[1:] == [["bundle", "abc"], ["again", "def"]]
     assert (output / "report" / "models.pdf").is_file()
     assert [row[0] for row in grid(output, "result")[1:3]] == ["bundle", "again"]
     assert [row[6] for row in grid(output, "result")[1:3]] == ["± between folds"] * 2
@@ -388,10 +394,18 @@ def without_streams(bundle, *stages):
     """Take the streams from a bundle, and give it curves of other stages."""
     for fold, subjects in enumerate(GROUPS):
         tables = read_tables(bundle / f"fold-{fold}", CLASSES)
-        curves = tuple(CurvePoint(fold, s, 10, "test", 0.25, None) for s in stages)
+        splits = ("train", "test")
+        curves = tuple(CurvePoint(fold, s, 10, p, 0.25, None) for s in stages for p in splits)
+        write_stages(bundle, fold, stages or ["classifier"], curves)
         bare = Tables(tables.clips, tables.segments, (), curves)
         write_fold(bundle, fold, bare, subjects=subjects, classes=CLASSES)
     answer_again(bundle, 0)
+    plugged = {"class_path": "mine.Own"}
+    if stages:
+        settings = {"iterations": 10, "measure_every": 10}
+        set_config(bundle, model__network=plugged, stages__network=settings)
+    else:
+        set_config(bundle, model__descriptor=plugged)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -178,14 +178,14 @@ def assemble(output: Path, header: Header, excluded: Sequence[ClipResult] = ()) 
     keys = [key for _, key in parts]
     if len(set(keys)) > 1:
         raise ValueError(f"{output}: folds made from different configs or corpora: {keys}")
-    tables = _joined([part for part, _ in parts], excluded)
+    tables = joined([part for part, _ in parts], excluded)
     result = results(tables, header, folds)
     write_tables(output, tables, header.classes)
     write_json(output / "results.json", result)
     return result
 
 
-def _joined(folds: Sequence[Tables], excluded: Sequence[ClipResult]) -> Tables:
+def joined(folds: Sequence[Tables], excluded: Sequence[ClipResult]) -> Tables:
     """Put the tables of folds one after the other, each in an order of its own."""
     clips, segments, streams = [], [], []
     for fold in folds:

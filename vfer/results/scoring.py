@@ -16,6 +16,7 @@ from vfer.results.tally import MEASURES, Tally, confusion_matrix, counted, cover
 SCHEMA = 1
 """The version of ``results.json``."""
 SELECTIONS = ("last", "validation")
+PROTOCOLS = ("losgo",)
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Header:
     Attributes:
         corpus: Its name.
         classes: In the order of every probability vector.
-        protocol: Its name, ``losgo``.
+        protocol: Its name, one of `PROTOCOLS`.
         selection: One of `SELECTIONS`: which iteration of a training run is scored.
         seeds: Of the training runs behind the tables.
     """

@@ -1,0 +1,283 @@
+"""What the records of a bundle say: its folds, its config, its stages; held against its tables.
+
+The hashes of a bundle can be made again by whoever changes it. These checks find what then no
+longer fits: the same thing is told in several files, and much follows from the config.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vfer.results.bundle import MARKER, fold_directory, joined
+from vfer.results.checks import Difference
+from vfer.results.scoring import PROTOCOLS, Header
+from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
+from vfer.runtime.files import read_json, sha256
+
+Folds = Mapping[int, Sequence[str]]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read ``config.yaml``; nothing in it is executed.
+
+    Raises:
+        ValueError: It is no mapping.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path} holds no settings")
+    return tree
+
+
+def setting(config: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Return the value of a dotted key; None where it is not there."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def check_config(
+    config: Mapping[str, Any], header: Header, folds: Folds, environment: Mapping[str, Any]
+) -> Iterator[Difference]:
+    """Check that ``results.json``, ``folds.json`` and ``environment.json`` are of the config."""
+    if header.protocol not in PROTOCOLS:
+        names = " or ".join(PROTOCOLS)
+        yield Difference("results.json", "protocol.name", header.protocol, names)
+    for key, told in (("seed", list(header.seeds)), ("selection", header.selection)):
+        value = setting(config, f"protocol.{key}")
+        if told != ([value] if key == "seed" else value):
+            yield Difference("config.yaml", f"protocol.{key}", value, f"{told} as in results.json")
+    seed = setting(config, "protocol.seed")
+    if environment.get("seed", seed) != seed:
+        yield Difference("environment.json", "seed", environment["seed"], f"{seed} of config.yaml")
+    classes, told = list(header.classes), "as in results.json"
+    known, wanted = environment["corpus"].get("classes"), setting(config, "data.classes")
+    if known is not None and list(known) != classes:
+        yield Difference("environment.json", "corpus.classes", known, f"{classes} {told}")
+    if wanted and set(wanted) != set(classes):
+        yield Difference("config.yaml", "data.classes", wanted, f"{classes} {told}")
+    yield from _check_groups(setting(config, "protocol.folds"), folds)
+
+
+def _check_groups(wanted: Any, folds: Folds) -> Iterator[Difference]:  # noqa: ANN401 - any YAML
+    """Check the subject groups against ``protocol.folds``; official ones cannot be."""
+    if wanted == "official":
+        return
+    groups, subjects = setting({"f": wanted}, "f.groups"), setting({"f": wanted}, "f.subjects")
+    if subjects is not None:
+        for fold, group in folds.items():
+            named = {str(name) for name in subjects[fold]} if fold < len(subjects) else set()
+            if not set(group) <= named:
+                found = f"{sorted(named)} of config.yaml"
+                yield Difference("folds.json", f"fold {fold}", sorted(group), found)
+        groups = len(subjects)
+    elif groups == "subjects":
+        groups = sum(len(group) for group in folds.values())
+    if len(folds) != groups:
+        yield Difference("folds.json", "folds", len(folds), f"{groups} of config.yaml")
+
+
+def check_folds(
+    directory: Path, tables: Tables, header: Header, folds: Folds
+) -> Iterator[Difference]:
+    """Check each fold's tables against its record, and the bundle's against those of the folds."""
+    parts, keys = [], set()
+    for fold, subjects in folds.items():
+        name = f"{fold_directory(directory, fold).name}/{MARKER}"
+        path = directory / name
+        if not all((path.parent / file).is_file() for file in (MARKER, *TABLES)):
+            yield Difference(name, "(whole fold)", "not complete", ", ".join((MARKER, *TABLES)))
+            continue
+        try:
+            marker, part = read_json(path), read_tables(path.parent, header.classes)
+            keys.add(marker["key"])
+            expected = {
+                "fold": fold,
+                "subjects": sorted(subjects),
+                "classes": list(header.classes),
+                "clips": len(part.clips),
+                "segments": len(part.segments),
+            }
+            for key, value in expected.items():
+                if marker[key] != value:
+                    yield Difference(name, key, marker[key], value)
+            for file in TABLES:
+                if marker["files"][file] != (actual := sha256(path.parent / file)):
+                    yield Difference(name, f"files.{file}", marker["files"][file], actual)
+        except (KeyError, TypeError, ValueError) as error:
+            yield Difference(name, "(cannot be read)", error, "the record of a fold and its tables")
+            continue
+        parts.append(part)
+    if len(keys) > 1:
+        yield Difference(f"fold-*/{MARKER}", "key", sorted(keys, key=str), "one of all folds")
+    if len(parts) == len(folds):
+        yield from _check_joined(tables, parts)
+
+
+def _check_joined(tables: Tables, folds: Sequence[Tables]) -> Iterator[Difference]:
+    """Check that the bundle's rows are those of the folds, and excluded clips."""
+    excluded = [row for row in tables.clips if row.status == "excluded"]
+    expected = joined(folds, excluded)
+    for file, ours, theirs in (
+        ("predictions.csv", tables.clips, expected.clips),
+        ("segments.csv", tables.segments, expected.segments),
+        ("streams.csv", tables.streams, expected.streams),
+        ("curves.csv", tables.curves, expected.curves),
+    ):
+        here, there = Counter[Any](ours), Counter[Any](theirs)
+        seen = set()
+        for row in [*(here - there), *(there - here)]:
+            what = f"clip {row.clip}" if hasattr(row, "clip") else f"{row.stage}, {row.split}"
+            if what in seen:
+                continue
+            seen.add(what)
+            one, other = here[row] - there[row], there[row] - here[row]
+            found = "a row that the fold has not" if one > 0 else "not the row of the fold"
+            yield Difference(file, what, found, "as in fold-*/" if other <= 0 else row)
+
+
+def check_excluded(
+    tables: Tables, classes: Sequence[str], environment: Mapping[str, Any]
+) -> Iterator[Difference]:
+    """Check that clips are excluded for a reason that is true, and no more than were prepared."""
+    for row in tables.clips:
+        if row.status != "excluded":
+            continue
+        key = f"clip {row.clip}: excluded"
+        if not row.reason:
+            yield Difference("predictions.csv", key, "no reason", "a reason")
+        elif row.label in classes and row.reason.endswith("is not in data.classes"):
+            yield Difference("predictions.csv", key, row.reason, f"{row.label} takes part")
+    decoded = environment.get("decoder")
+    if isinstance(decoded, dict):
+        taking_part = sum(row.status != "excluded" for row in tables.clips)
+        scored = sum(row.status == "scored" for row in tables.clips)
+        count = sum(decoded.values())
+        if not scored <= count <= taking_part:
+            wanted = f"{scored} scored to {taking_part} not excluded clips of predictions.csv"
+            yield Difference("environment.json", "decoder: clips", count, wanted)
+
+
+def stage_folders(config: Mapping[str, Any]) -> list[str]:
+    """Return the folders of the stages that a fold of a config has, in their order."""
+    if setting(config, "model.descriptor") is not None:
+        return ["classifier"]
+    if setting(config, "model.network") is not None:
+        stages = ["network"]
+    else:
+        streams = setting(config, "model.streams") or "both"
+        stages = [s for s in STREAMS if streams in ("both", s)] + ["vlan"]
+    chosen = setting(config, "protocol.selection") == "validation"
+    retrained = chosen and bool(setting(config, "protocol.retrain"))
+    return [*(f"selection/{stage}" for stage in stages if retrained), *stages]
+
+
+def check_stages(
+    directory: Path, config: Mapping[str, Any], tables: Tables, folds: Folds
+) -> Iterator[Difference]:
+    """Check the record of every stage: whom it was trained on, and its curve."""
+    scored = {row.subject for row in tables.clips if row.status == "scored"}
+    chosen = setting(config, "protocol.selection") == "validation"
+    retrained = chosen and bool(setting(config, "protocol.retrain"))
+    for fold, subjects in folds.items():
+        root = fold_directory(directory, fold)
+        next_group = folds.get((fold + 1) % len(folds), ())
+        curves: list[CurvePoint] = []
+        for path in sorted(root.rglob("stage.json")):
+            yield from _check_nobody(directory, path, subjects, "the test group")
+        for folder in stage_folders(config):
+            path = root / folder / "stage.json"
+            name = path.relative_to(directory).as_posix()
+            if not path.is_file():
+                yield Difference(name, "(whole file)", "missing", "the record of a stage")
+                continue
+            try:
+                record = read_json(path)
+                seen, stage = set(record["trained_on"]), folder.rpartition("/")[2]
+                points = (
+                    [] if stage == "classifier" else [CurvePoint(**p) for p in record["curves"]]
+                )
+                iteration = record.get("iteration", 0)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                yield Difference(name, "(cannot be read)", error, "the record of a stage")
+                continue
+            selects = chosen and (folder.startswith("selection/") or not retrained)
+            if selects:
+                yield from _check_nobody(directory, path, next_group, "the validation group")
+            held = {*subjects, *(next_group if selects else ())}
+            others = {s for group in folds.values() for s in group if s in scored} - held
+            if _trains(config, stage) and not others <= seen:
+                lacking = ", ".join(sorted(others - seen))
+                yield Difference(
+                    name, "trained_on", f"not {lacking}", "everybody who was not held out"
+                )
+            end = iteration if retrained and not selects else None
+            yield from _check_points(name, config, stage, points, end, selects)
+            if folder.startswith("selection/"):
+                points = [p for p in points if p.split == "validation"]
+            curves += points
+        told = Counter(point for point in tables.curves if point.fold == fold)
+        if told != Counter(curves):
+            key = f"fold {fold}: points"
+            yield Difference(
+                "curves.csv", key, sum(told.values()), f"{len(curves)} as in stage.json"
+            )
+
+
+def _check_nobody(
+    directory: Path, path: Path, held: Sequence[str], who: str
+) -> Iterator[Difference]:
+    """Check that a stage was trained on none of the people that were held out."""
+    name = path.relative_to(directory).as_posix()
+    try:
+        both = sorted(set(read_json(path)["trained_on"]) & set(held))
+    except (KeyError, TypeError, ValueError) as error:
+        yield Difference(name, "trained_on", error, "a list of subjects")
+        return
+    if both:
+        yield Difference(name, "trained_on", ", ".join(both), f"nobody of {who}")
+
+
+def _trains(config: Mapping[str, Any], stage: str) -> bool:
+    """Tell whether a stage learns from the fold's training clips."""
+    regression = stage == "vlan" and setting(config, "stages.schema") == "non_trained"
+    iterations = setting(config, f"stages.{stage}.iterations")
+    return stage == "classifier" or regression or bool(iterations)
+
+
+def _check_points(
+    name: str, config: Mapping[str, Any], stage: str, points: Sequence[CurvePoint],
+    end: int | None, validated: bool,
+) -> Iterator[Difference]:  # fmt: skip
+    """Check that a stage was measured at every iteration at which its config says so.
+
+    Args:
+        name: Of its record.
+        config: The config.
+        stage: Which.
+        points: Of its curve.
+        end: Its last iteration, where that was chosen and is not the config's.
+        validated: Whether there is a validation group.
+    """
+    if stage == "classifier":
+        return
+    settings = setting(config, f"stages.{stage}") or {}
+    regression = stage == "vlan" and setting(config, "stages.schema") == "non_trained"
+    last = 0 if regression else settings.get("iterations") if end is None else end
+    every = settings.get("measure_every")
+    if not isinstance(last, int) or not isinstance(every, int):
+        yield Difference("config.yaml", f"stages.{stage}", settings, "iterations, measure_every")
+        return
+    measured = {*range(every, last, every), last} if every else {last}
+    splits = ["test", *(["train"] if last else []), *(["validation"] if validated else [])]
+    wanted = {(iteration, split) for iteration in measured for split in splits}
+    found = {(p.iteration, p.split) for p in points if p.accuracy is not None}
+    for iteration, split in sorted(wanted - found):
+        yield Difference(name, f"curves: {split}, iteration {iteration}", "nothing", "a point")
