@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import yaml
 from matplotlib.figure import Figure
 from rich.console import Console
 
