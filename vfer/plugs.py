@@ -75,7 +75,7 @@ def load(one: Plug) -> Callable[..., Any]:
     module, _, name = one.class_path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise PlugError(f"{one} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise PlugError(f"{one} is {type(found).__name__}; it must be a class or a function")

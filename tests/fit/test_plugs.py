@@ -61,6 +61,23 @@ class Network(nn.Module):
         return self.head(self.drop(self.body(x).relu()))
 
 
+class Odd(nn.Module):
+    def __init__(self, classes, frames, fault):
+        super().__init__()
+        self.fault = fault
+        self.a, self.b, self.c = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, classes)
+        if fault == "tied":
+            self.b.weight = self.a.weight
+        if fault == "lazy":
+            self.a = nn.LazyLinear(3)
+        if fault == "untrained":
+            self.requires_grad_(False)
+
+    def forward(self, images):
+        found = self.c(self.b(self.a(images["spatial"].mean((1, 3, 4)))))
+        return found.detach() if self.fault == "detached" else found
+
+
 class Descriptor:
     def __init__(self, fault=""):
         self.fault = fault
@@ -116,6 +133,7 @@ def mine(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     path = tmp_path / "mine.py"
     path.write_text(MINE)
+    (tmp_path / "quits.py").write_text("raise SystemExit(3)")
     importlib.invalidate_caches()
     monkeypatch.delitem(importlib.sys.modules, "mine", raising=False)
     return path
@@ -164,6 +182,16 @@ def train_all(cache, directory, *more):
             "mine.Network returns (6, 5) for images (2, 3, 3, 64, 64) of spatial and temporal; it "
             "must return (2, 6)",
         ),
+        *(
+            (["--model.network", "mine.Odd", "--model.network.fault", fault], said)
+            for fault, said in (
+                ("tied", "mine.Odd: a.weight and b.weight are one tensor"),
+                ("lazy", "mine.Odd: a.weight has no shape before the first call"),
+                ("untrained", "mine.Odd has no parameters to train"),
+                ("detached", "mine.Odd returns what has no gradient"),
+            )
+        ),
+        (["--model.backbone", "quits.Backbone"], "quits.Backbone cannot be imported: SystemExit"),
         (["--model.network", "mine.Backbone"], "must take the arguments classes, frames by name"),
         (
             ["--model.network", "mine.Network", "--model.network.classes", "3"],

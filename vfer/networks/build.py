@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from vfer.networks.alexnet import AlexNetStream
 from vfer.networks.settings import ModelConfig
@@ -14,11 +15,30 @@ from vfer.networks.whole import WholeNetwork
 from vfer.plugs import Plug, PlugError, make, plug
 
 
-def _backbone(one: Plug) -> nn.Module:
-    """Make a backbone, and see that it says how many features it has."""
-    made = make(one)
+def _module(one: Plug, **given: int) -> nn.Module:
+    """Make a module of one's own, and see that its weights can be saved and read again."""
+    made = make(one, **given)
     if not isinstance(made, nn.Module):
         raise PlugError(f"{one} is {type(made).__name__}; it must be a torch.nn.Module")
+    places: dict[int, str] = {}
+    for name, value in made.state_dict(keep_vars=True).items():
+        if is_lazy(value):
+            raise PlugError(f"{one}: {name} has no shape before the first call; give it one")
+        if not isinstance(value, Tensor):
+            raise PlugError(f"{one}: {name} in its state is no tensor and could not be saved")
+        place = value.data_ptr() if value.numel() else id(value)
+        if place in places:
+            raise PlugError(
+                f"{one}: {places[place]} and {name} are one tensor, which could not be saved; call "
+                "one module twice, or use F.linear with its weight, instead of tying two"
+            )
+        places[place] = name
+    return made
+
+
+def _backbone(one: Plug) -> nn.Module:
+    """Make a backbone, and see that it says how many features it has."""
+    made = _module(one)
     features = getattr(made, "out_features", None)
     if type(features) is not int or features < 1:
         raise PlugError(
@@ -80,9 +100,9 @@ def build_whole_network(model: ModelConfig, classes: int, frames: int) -> WholeN
     """
     own = plug("model.network", model.network)
     assert own is not None
-    made = make(own, classes=classes, frames=frames)
-    if not isinstance(made, nn.Module):
-        raise PlugError(f"{own} is {type(made).__name__}; it must be a torch.nn.Module")
+    made = _module(own, classes=classes, frames=frames)
+    if not any(parameter.requires_grad for parameter in made.parameters()):
+        raise PlugError(f"{own} has no parameters to train; a descriptor needs none")
     return WholeNetwork(made, model.stream_names)
 
 
@@ -135,7 +155,7 @@ def try_network(
         net, inputs, wanted = network, images, (batch, classes)
         given = f"images {(batch, frames, *size)} of {' and '.join(images)}"
     try:
-        with torch.random.fork_rng(), torch.no_grad():
+        with torch.random.fork_rng():
             torch.manual_seed(0)
             found = net.train()(inputs)
     except Exception as error:  # whatever the user's class raises
@@ -145,5 +165,7 @@ def try_network(
         raise PlugError(f"{own} returns {what}; it must return a tensor of floating numbers")
     if tuple(found.shape) != wanted:
         raise PlugError(f"{own} returns {tuple(found.shape)} for {given}; it must return {wanted}")
+    if any(p.requires_grad for p in net.parameters()) and not found.requires_grad:
+        raise PlugError(f"{own} returns what has no gradient: its parameters would not be trained")
     if not found.isfinite().all():
         raise PlugError(f"{own} returns NaN or infinity for {given}")
