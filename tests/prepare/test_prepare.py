@@ -366,8 +366,8 @@ def test_notes_on_clips_that_were_printed_before_are_counted_and_new_ones_are_pr
 
     lines = [f"  excluded: {clip.name!r}: not segmented" for clip in (first, second)]
     assert said(first, corpus.clips[1]) == lines[:1]
-    assert said(first, corpus.clips[1]) == [f"  as in {notes}: 1 notes on clips"]
-    assert said(first, second) == [lines[1], f"  as in {notes}: 1 notes on clips"]
+    assert said(first, corpus.clips[1]) == [f"  1 more as in {notes}"]
+    assert said(first, second) == [lines[1], f"  1 more as in {notes}"]
     assert notes.read_text().splitlines() == [line.strip() for line in lines]
     print_usable(replace(corpus, clips=(first, second)), store, config, console)
     assert console.file.getvalue().splitlines()[1:-1] == lines

@@ -183,7 +183,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     parser = build_parser(prog)
     given = sys.argv[1:] if argv is None else list(argv)
     if "--help=all" in given:
-        print(parser.format_help().replace("from_", "from").replace("FROM_", "FROM"))
+        print(re.sub(r"\b(from|FROM)_\b", r"\1", parser.format_help()))
         raise SystemExit(0)
     if {"-h", "--help"} & set(given):
         print(short_help(prog, program(prog), parser.get_defaults()))

@@ -51,7 +51,7 @@ def refusal(message: str, options: Iterable[str]) -> str:
         options: The options that are no keys of the config, without dashes.
     """
     types = key_types()
-    said = " ".join(message.split()).replace("from_", "from")
+    said = re.sub(r"\bfrom_\b", "from", " ".join(message.split()))
     if said.endswith("required: data.corpus"):
         return "no corpus is named: give --config FILE, such as configs/demo.yaml"
     if given := re.match("unrecognized arguments: (.*)", said):

@@ -205,7 +205,7 @@ def _print_new(lines: Sequence[str], notes: Path | None, console: Console) -> No
     for line in new:
         console.print(f"  {line}", markup=False, highlight=False)
     if len(new) < len(lines):
-        console.print(f"  as in {notes}: {len(lines) - len(new)} notes on clips")
+        console.print(f"  {len(lines) - len(new)} more as in {notes}")
     if notes is not None and new:
         notes.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(notes, "\n".join([*known, *new]) + "\n")

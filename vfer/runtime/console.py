@@ -107,23 +107,28 @@ class _Lines(Progress):
         self._thread.join()
         self._thread = None
         for task in self.tasks:
-            if task.total is not None and self._said.get(task.id, (0, -1))[1] != task.completed:
-                self._say(task, f", in {timedelta(seconds=round(task.elapsed or 0))}")
+            if task.total is not None and not self._has_said(task):
+                self._say(task, ended=True)
 
     def _run(self) -> None:
         while not self._stopped.wait(min(1.0, self.every)):
             for task in self.tasks:
                 when = self._said.get(task.id, (float("-inf"), 0))[0]
-                if task.total is not None and time.monotonic() - when >= self.every:
-                    left = task.time_remaining
-                    known = left is not None and not task.finished
-                    self._say(task, f", {timedelta(seconds=round(left or 0))} left" * known)
+                if task.total is None or (task.finished and self._has_said(task)):
+                    continue
+                if task.finished or time.monotonic() - when >= self.every:
+                    self._say(task, ended=task.finished)
 
-    def _say(self, task: Task, time_said: str) -> None:
+    def _has_said(self, task: Task) -> bool:
+        """Return whether the last line on a task is how far it is now."""
+        return task.id in self._said and self._said[task.id][1] == task.completed
+
+    def _say(self, task: Task, ended: bool) -> None:
         self._said[task.id] = (time.monotonic(), task.completed)
-        self.console.print(
-            f"{task.description}: {task.completed:.0f} of {task.total:.0f}{time_said}"
-        )
+        seconds = task.elapsed if ended else task.time_remaining
+        span = "" if seconds is None else str(timedelta(seconds=round(seconds)))
+        suffix = span and (f", in {span}" if ended else f", {span} left")
+        self.console.print(f"{task.description}: {task.completed:.0f} of {task.total:.0f}{suffix}")
 
 
 def bar(console: Console, every: float = 30.0) -> Progress:
