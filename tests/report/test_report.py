@@ -585,3 +585,15 @@ def test_a_bundle_of_an_earlier_config_version_is_compared_by_the_keys_that_matt
     assert main([str(earlier), str(later), "--output", str(tmp_path / "out")]) == 0
     header, *_ = (tmp_path / "out" / "report" / "settings.csv").read_text().splitlines()
     assert header == ",stages.schema"
+
+
+def test_a_bundle_whose_stages_were_not_made_alike_says_so(bundle, tmp_path, capsys):
+    record = read_json(bundle / "environment.json")
+    one = {"threads": 2, "device": "cpu", "packages": {"torch": "2.15.0"}}
+    for other, said in (({}, False), ({"threads": 8, "packages": {"torch": "2.14.1"}}, True)):
+        made = [{"stages": ["fold-0/vlan"], **one}, {"stages": ["fold-1/vlan"], **one, **other}]
+        write_json(bundle / "environment.json", record | {"made_with": made})
+        hash_again(bundle)
+        assert main([str(bundle), "--output", str(tmp_path / "out")]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert ("they differ in packages.torch, threads" in text) == said

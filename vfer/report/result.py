@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import yaml
 
+from vfer.config.keys import flatten
 from vfer.report.bundles import Bundle, Model, source_of
 from vfer.report.numbers import percent, pooled, spread
 from vfer.report.one_model import sections_of_one
@@ -23,6 +24,14 @@ def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
             first = "; ".join(str(difference)[:200] for difference in bundle.wrong[:3])
             warnings.append(
                 f"{bundle.path.name} does not verify, {len(bundle.wrong)} differences: {first}"
+            )
+        made = [flatten(one) for one in bundle.environment.get("made_with") or ()]
+        keys = {key for one in made for key in one if key != "stages"}
+        unlike = sorted(key for key in keys if len({str(one.get(key)) for one in made}) > 1)
+        if unlike:
+            warnings.append(
+                f"{bundle.path.name}: not all stages were made alike, they differ in "
+                f"{', '.join(unlike)} (made_with in its environment.json)."
             )
     subjects = min(len({r.subject for r in counted(bundle.tables.clips)}) for bundle in bundles)
     if subjects < MIN_SUBJECTS:
