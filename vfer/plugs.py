@@ -118,7 +118,7 @@ def make(one: Plug, **given: Any) -> Any:  # noqa: ANN401 - whatever the class i
         return found(**given, **vars(parsed))
     except (ArgumentError, TypeError, ValueError) as error:
         raise PlugError(f"{one}: {' '.join(str(error).split())}") from error
-    except Exception as error:  # whatever the user's class raises
+    except (Exception, SystemExit) as error:  # whatever the user's class raises
         raise PlugError(f"{one} cannot be made: {type(error).__name__}: {error}") from error
 
 

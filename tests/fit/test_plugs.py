@@ -61,6 +61,16 @@ class Network(nn.Module):
         return self.head(self.drop(self.body(x).relu()))
 
 
+class Kept(nn.Module):
+    def __init__(self, classes, frames):
+        super().__init__()
+        self.body, self.head = nn.Linear(3, 3), nn.Linear(3, classes)
+        self.body.requires_grad_(False)
+
+    def forward(self, images):
+        return self.head(self.body(images["spatial"].mean((1, 3, 4))))
+
+
 class Odd(nn.Module):
     def __init__(self, classes, frames, fault):
         super().__init__()
@@ -320,6 +330,16 @@ def test_a_frozen_backbone_keeps_its_values_and_the_streams_of_stage_3_are_those
         ours, theirs = done["vlan"].network.streams[name], done[name].network.stream
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.equal(a, b)
+
+
+def test_what_a_class_of_ones_own_does_not_train_is_not_trained(cache, tmp_path):
+    def body(name, *more):
+        done = train_all(cache, tmp_path / name, "--model.network", "mine.Kept", *more)
+        return done["network"].network.state_dict()
+
+    trained, start = body("trained"), body("start", "--stages.network.iterations", 0)
+    same = {name for name in start if torch.equal(start[name], trained[name])}
+    assert same == {"network.body.weight", "network.body.bias"}
 
 
 @pytest.mark.slow

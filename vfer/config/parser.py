@@ -110,6 +110,7 @@ def build_parser(prog: str) -> ArgumentParser:
         description="Every key of the config can be given on the command line, as in "
         "--data.segment_length 12; later ones win.",
         exit_on_error=False,
+        allow_abbrev=False,
         parser_mode=_DIALECT,
     )
     parser.add_argument(

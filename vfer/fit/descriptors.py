@@ -78,7 +78,7 @@ def _describe(store: CropStore, named: str, flow: FlowConfig, seed: int, clip: s
     torch.manual_seed(int(key_of([seed, clip]), 16) % 2**32)
     try:
         found = np.asarray(descriptor.describe(*given))
-    except Exception as error:  # whatever the user's class raises
+    except (Exception, SystemExit) as error:  # whatever the user's class raises
         raise PlugError(f"{own} fails on {clip!r}: {type(error).__name__}: {error}") from error
     if found.ndim not in (1, 2) or not found.size or not np.issubdtype(found.dtype, np.number):
         raise PlugError(

@@ -166,6 +166,7 @@ def train_stage(
         seen = Seen.of(read_json(source / "stage.json"))
     if end or stage.regression:
         seen = seen.union(seen_in(run, fold.train))
+    trained = [parameter.requires_grad for parameter in network.parameters()]
     network.freeze(settings.frozen)
     partial = directory.with_name(f".{stage.name}.partial")
     left = first(lambda: resume(partial, key))
@@ -175,6 +176,8 @@ def train_stage(
             fit_network(network, randomness, end, recorder, left, loggers, partial, console)
         except Interrupted:  # in the last step: the stage is whole
             stop = True
+    for parameter, flag in zip(network.parameters(), trained, strict=True):
+        parameter.requires_grad_(flag)  # the next stage has its own ``frozen``
     network.to(device(config.trainer))
     if stage.regression:
         assert isinstance(network, SegmentNetwork)
@@ -214,7 +217,8 @@ def _write(
     run: Run, fold: Fold, stage: Stage, found: TrainedStage, partial: Path, directory: Path
 ) -> None:
     """Write a finished stage beside its place, then put it there."""
-    save_file(found.network.state_dict(), partial / WEIGHTS)
+    state = {name: value.contiguous() for name, value in found.network.state_dict().items()}
+    save_file(state, partial / WEIGHTS)
     write_json(partial / "environment.json", made_with())
     write_json(
         partial / "stage.json",

@@ -157,8 +157,9 @@ def try_network(
     try:
         with torch.random.fork_rng():
             torch.manual_seed(0)
+            net.eval()(inputs)
             found = net.train()(inputs)
-    except Exception as error:  # whatever the user's class raises
+    except (Exception, SystemExit) as error:  # whatever the user's class raises
         raise PlugError(f"{own} fails on {given}: {type(error).__name__}: {error}") from error
     if not isinstance(found, Tensor) or not found.is_floating_point():
         what = found.dtype if isinstance(found, Tensor) else type(found).__name__

@@ -64,7 +64,7 @@ class StageNetwork(nn.Module, ABC):
         return parameter.split(".")[0]
 
     def freeze(self, parts: Collection[str]) -> None:
-        """Keep some parts from being trained.
+        """Keep some parts from being trained; what is not trained already stays so.
 
         Raises:
             ValueError: If the network has no such part.
@@ -76,4 +76,5 @@ class StageNetwork(nn.Module, ABC):
                 f"frozen names {', '.join(unknown)}; the network's parts are {', '.join(names)}"
             )
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(self.part_of(name) not in parts)
+            if self.part_of(name) in parts:
+                parameter.requires_grad_(False)

@@ -1,5 +1,6 @@
 """What every command says and returns: exit statuses, errors in one line, progress."""
 
+import os
 import sys
 import threading
 import time
@@ -55,6 +56,9 @@ def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) 
     except KeyboardInterrupt:
         print("interrupted; the same command resumes here", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read the output, such as ``head``, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()
