@@ -184,15 +184,16 @@ def two_models(subjects, clips, seed, gain=0.0):
 
 @pytest.mark.parametrize("clips", [15, 30])
 @pytest.mark.parametrize("subjects", [4, 8, 20, 43])
-@pytest.mark.parametrize("pairs", [40, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pairs", [40, pytest.param(4000, marks=pytest.mark.slow)])
 def test_equal_models_seldom_seem_to_differ(subjects, clips, pairs):
     found = [paired_differences(*([m] for m in two_models(subjects, clips, seed)), CLASSES)
              for seed in range(pairs)]  # fmt: skip
     for name in ("accuracy", "uar", "macro_f1"):
         rejected = sum(one[name]["p"] <= 0.05 for one in found)
         print(f"{subjects} subjects of {clips} clips, {name}: {rejected} of {pairs} rejected")
-        # Of 40, 9 would be seen once in 10 000 times if 5 % were rejected.
-        assert rejected <= (0.06 * pairs if pairs == 2000 else 8)
+        # Of 40, 9 would be seen once in 10 000 times if 5 % were rejected; of 2000 more than 6 %
+        # once in 50 times, of 4000 once in 500.
+        assert rejected <= (0.06 * pairs if pairs == 4000 else 8)
 
 
 @pytest.mark.slow

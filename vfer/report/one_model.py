@@ -1,5 +1,6 @@
 """What a report says of one run."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import bootstrap_interval
 from vfer.results.paired import paired_differences
+from vfer.results.probabilities import BINS, score_probabilities
 from vfer.results.scoring import optimism_gap, stream_rows
 from vfer.results.tables import ClipResult
 from vfer.results.tally import counted, tally
@@ -24,7 +26,7 @@ HARDEST = 8
 def sections_of_one(model: Model) -> list[Section]:
     """Return what the page says of one run, in its order."""
     run = model.runs[0]
-    makers = (_folds, _streams, _classes, _curves, _subjects, _coverage, _hardest)
+    makers = (_folds, _streams, _classes, _probabilities, _curves, _subjects, _coverage, _hardest)
     parts = [section for make in makers if (section := make(run)) is not None]
     if len(model.runs) == 1:
         return parts
@@ -112,6 +114,32 @@ def _classes(run: Bundle) -> Section:
                 rows,
                 "Clips without a face and unreadable ones count as wrong: they lower recall.",
             ),
+        ],
+    )
+
+
+def _probabilities(run: Bundle) -> Section | None:
+    """Say how good the probabilities are; None where no clip is scored."""
+    scored = score_probabilities(run.tables.clips, run.results["classes"])
+    rows = [
+        [name, *("–" if math.isnan(value) else f"{value:.3f}" for value in values)]
+        for name, values in scored.items()
+    ]
+    if not rows:
+        return None
+    return Section(
+        "Probabilities",
+        parts=[
+            Grid(
+                "probabilities",
+                "Of scored clips, with 95 % intervals over subjects",
+                ("", "value", "low", "high"),
+                rows,
+                "Macro AUC: each class against the rest, 0.5 is chance and 1 the best. Brier "
+                "score: squared distance from the truth summed over classes, 0 is the best and 2 "
+                "the worst. Expected calibration error: of the answer's probability in "
+                f"{BINS} bins, 0 is the best; with few clips it is too large.",
+            )
         ],
     )
 

@@ -20,16 +20,21 @@ MIN_SUBJECTS = 12
 """With fewer subjects than these a bootstrap over them gives intervals that are too narrow."""
 
 
+def times_drawn(subjects: int, resamples: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return how often each subject is drawn in each resample, ``(resamples, subjects)``."""
+    # Multinomial counts by way of uniform numbers: NumPy may change how multinomial() draws.
+    uniform = np.random.default_rng(seed).random((resamples, subjects))
+    drawn = np.floor(uniform * subjects).astype(np.int64)
+    flat = (drawn + subjects * np.arange(resamples)[:, None]).ravel()
+    return np.bincount(flat, minlength=resamples * subjects).reshape(resamples, subjects)
+
+
 def _resampled(
     rows: Sequence[ClipResult], classes: Sequence[str], resamples: int, seed: int
 ) -> Tally:
     """Return ``(resamples, classes)`` counts with subjects drawn again, as many as there are."""
     counts = by_subject(rows, classes)
-    n = len(counts.clips)
-    # Multinomial counts by way of uniform numbers: NumPy may change how multinomial() draws.
-    drawn = np.floor(np.random.default_rng(seed).random((resamples, n)) * n).astype(np.int64)
-    flat = (drawn + n * np.arange(resamples)[:, None]).ravel()
-    times = np.bincount(flat, minlength=resamples * n).reshape(resamples, n)
+    times = times_drawn(len(counts.clips), resamples, seed)
     return Tally(*(times @ getattr(counts, f.name) for f in fields(Tally)))
 
 
