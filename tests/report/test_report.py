@@ -29,6 +29,7 @@ from vfer.prepare.store import CropStore, Entry
 from vfer.report.figures import confusion_figure, draw_figures, measured_stages
 from vfer.report.main import main
 from vfer.report.markup import latex
+from vfer.report.numbers import difference
 from vfer.report.parts import Grid
 from vfer.report.published import in_papers_order, paper_row, published
 from vfer.report.terminal import print_summary
@@ -512,6 +513,18 @@ def test_what_was_plugged_in_is_shown_and_a_changed_source_told_apart(bundle, tm
     ]  # fmt: skip
     edit_json(bundle / "environment.json", lambda found: found.update(plugs=["x"]))
     assert main([str(bundle)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "text"),
+    [
+        ([0.01, 0.09], 0.0312, "+5.0 (+1.0 to +9.0), p = 0.031"),
+        ([0.01, 0.09], 0.0001, "+5.0 (+1.0 to +9.0), p < 0.001"),
+        (None, 0.125, "+5.0 (no interval), p = 0.125"),
+    ],
+)
+def test_a_difference_as_text(interval, p, text):
+    assert difference({"difference": 0.05, "ci95": interval, "p": p}) == text
 
 
 def test_no_bundle_is_status_2(tmp_path, capsys):

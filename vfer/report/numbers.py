@@ -21,8 +21,8 @@ def spread(measure: dict[str, Any]) -> str:
 
 def difference(paired: dict[str, Any]) -> str:
     """Format a measure of `paired_differences` in points, with its 95 % interval and p."""
-    points = f"{100 * paired['difference']:+.1f}"
-    if paired["ci95"] is None:
-        return f"{points} (no interval), p = {paired['p']:.3f}"
-    low, high = (f"{100 * value:+.1f}" for value in paired["ci95"])
-    return f"{points} ({low} to {high}), p = {paired['p']:.3f}"
+    interval = "no interval"
+    if paired["ci95"] is not None:
+        interval = " to ".join(f"{100 * value:+.1f}" for value in paired["ci95"])
+    p = "p < 0.001" if paired["p"] < 0.001 else f"p = {paired['p']:.3f}"
+    return f"{100 * paired['difference']:+.1f} ({interval}), {p}"
