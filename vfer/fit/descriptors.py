@@ -62,6 +62,11 @@ def _make(named: str) -> Any:  # noqa: ANN401 - a `Descriptor`, or what shall be
     return found
 
 
+def _seed_of(seed: int, what: str | int) -> int:
+    """Return a seed of 32 bits for one clip or fold of a run."""
+    return int(key_of([seed, what]), 16) % 2**32
+
+
 def _describe(store: CropStore, named: str, flow: FlowConfig, seed: int, clip: str) -> Values:
     """Describe one clip, and see that it is a description.
 
@@ -74,8 +79,9 @@ def _describe(store: CropStore, named: str, flow: FlowConfig, seed: int, clip: s
     given: list[NDArray[Any]] = [crops]
     if getattr(descriptor, "needs_flow", False):
         given.append(pair_flow(torch.from_numpy(crops)[None], flow)[0].numpy())
-    np.random.seed(int(key_of([seed, clip]), 16) % 2**32)  # noqa: NPY002 - the user's may use it
-    torch.manual_seed(int(key_of([seed, clip]), 16) % 2**32)
+    drawn = _seed_of(seed, clip)
+    np.random.seed(drawn)  # noqa: NPY002 - the user's may use it
+    torch.manual_seed(drawn)
     try:
         found = np.asarray(descriptor.describe(*given))
     except (Exception, SystemExit) as error:  # whatever the user's class raises
@@ -214,7 +220,7 @@ def score_by_descriptors(
     """
     folder = describe_clips(run, console)
     classes = run.corpus.classes
-    seed = int(key_of([run.config.protocol.seed, fold.number]), 16) % 2**32
+    seed = _seed_of(run.config.protocol.seed, fold.number)
     classifier = make_classifier(run.config, seed)
     labels = [classes.index(clip.emotion) for clip in fold.train.clips]
     rows = _rows(folder, run, fold.train)

@@ -198,9 +198,12 @@ def open_run(config: Config, console: Console) -> Run:
     if rank() == 0:
         print_usable(corpus, store, config.data, console, config.notes)
     run = Run(config, corpus, store, groups, weights, weights_key, plugs)
-    for number in range(len(groups)) if config.fold is None else [config.fold]:
-        for stage in stages_of(config):
-            source_of(run, split(run, number, validation), stage)
+    started = [s for s in stages_of(config) if getattr(config.stages, s.name).from_ is not None]
+    if started:  # only now it is known which videos are held out
+        for number in range(len(groups)) if config.fold is None else [config.fold]:
+            fold = split(run, number, validation)
+            for stage in started:
+                source_of(run, fold, stage)
     return run
 
 
