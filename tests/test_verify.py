@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from vfer.results.bundle import assemble, list_files, seal, write_fold, write_folds
+from vfer.results.clips import ClipFacts, write_clips
 from vfer.results.scoring import Header, across_seeds
 from vfer.results.tables import (
     ClipResult,
@@ -77,6 +79,24 @@ def excluded_clips():
     return [ClipResult(None, "gus", "gus/boredom", "boredom", "excluded", "no such class", None, 0)]
 
 
+def video_of(clip):
+    return hashlib.sha256(clip.encode()).hexdigest()
+
+
+def write_facts(output, rows):
+    """What is known of each clip."""
+    known = [("", "", 0, 0.0) if r.status == "excluded" else (video_of(r.clip), "decord", 9, 25.0)
+             for r in rows]  # fmt: skip
+    genders = {"ada": "female", "bob": "male"}
+    write_clips(
+        output,
+        [
+            ClipFacts(r.clip, genders.get(r.subject, ""), *k)
+            for r, k in zip(rows, known, strict=True)
+        ],
+    )
+
+
 def write_config(output, config):
     (output / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
@@ -89,6 +109,8 @@ def write_stages(output, fold, stages, curves):
         directory.mkdir(parents=True, exist_ok=True)
         mine = [asdict(point) for point in curves if point.stage == stage]
         record = {"stage": stage, "fold": fold, "iteration": 20, "trained_on": others}
+        seen = [make_fold(k) for k in range(len(GROUPS)) if k != fold]
+        record["videos"] = sorted(video_of(row.clip) for tables in seen for row in tables.clips)
         write_json(directory / "stage.json", record | {"curves": mine})
 
 
@@ -106,6 +128,7 @@ def make_bundle(output):
     for fold, tables in enumerate(folds):
         write_stages(output, fold, ("spatial", "temporal", "vlan"), tables.curves)
         write_fold(output, fold, tables, subjects=GROUPS[fold], classes=CLASSES)
+    write_facts(output, [*(row for t in folds for row in t.clips), *excluded_clips()])
     result = assemble(output, HEADER, excluded_clips())
     seal(output)
     return result
@@ -307,7 +330,7 @@ def test_a_subject_in_two_folds(bundle):
 def test_a_stage_was_trained_on_nobody_it_is_tested_on(bundle, trained_on, message):
     path = bundle / "fold-0" / "selection" / "vlan" / "stage.json"
     path.parent.mkdir(parents=True)
-    write_json(path, {"trained_on": trained_on})
+    write_json(path, {"trained_on": trained_on, "videos": []})
     hash_again(bundle)
     where = f"fold-0/selection/vlan/stage.json: {message}" if message else ""
     assert differences(bundle).startswith(where)
@@ -561,6 +584,28 @@ def on_stage(change):
         (
             lambda b: without_test_points(b, records=True),
             "fold-1/spatial/stage.json: curves: test, iteration 10: found nothing",
+        ),
+        (
+            on_stage(lambda record: record["videos"].append(video_of("ada/anger, take 0"))),
+            "fold-0/vlan/stage.json: videos: found ada/anger, take 0, recomputed no clip of the",
+        ),
+        (
+            on_stage(lambda record: record.pop("videos")),
+            "fold-0/vlan/stage.json: videos: found 'videos', recomputed the SHA-256 of all",
+        ),
+        (lambda b: remove(b / "clips.csv"), "files.json: clips.csv: found not listed"),
+        (lambda b: remove(b / "clips.csv"), "clips.csv: (whole file): found missing"),
+        (
+            lambda b: edit_csv(b / "clips.csv", lambda rows: rows.pop()),
+            "clips.csv: clips: found gus/boredom, recomputed those of predictions.csv",
+        ),
+        (
+            lambda b: edit_csv(b / "clips.csv", lambda rows: rows[0].update(video="")),
+            "clips.csv: clip ada/anger, take 0: video: found nothing, recomputed its SHA-256",
+        ),
+        (
+            lambda b: edit_csv(b / "clips.csv", lambda r: r[0].update(video=r[-2]["video"])),
+            "clips.csv: one video as different clips: found ada/anger, take 0 (ada, anger), fay/",
         ),
         (
             lambda b: edit_json(b / "fold-0" / "fold.json", lambda f: f.update(clips=11)),

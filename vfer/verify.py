@@ -15,6 +15,7 @@ from typing import Any
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds, seed_folders
 from vfer.results.checks import Difference, check_tables
+from vfer.results.clips import CLIPS, check_clips, read_clips
 from vfer.results.records import (
     check_config,
     check_excluded,
@@ -39,6 +40,8 @@ from vfer.runtime.files import read_json, sha256
 __all__ = ["Difference", "doubts", "main", "verify"]
 
 REQUIRED = ("results.json", "folds.json", "environment.json", "files.json", *TABLES)
+LATER = ("config.yaml", CLIPS.name)
+"""Files that every bundle must have, too, though a folder without them is taken for one."""
 TOLERANCE = 1e-12
 """Between a printed number and the recomputed one: the order of additions, nothing else."""
 
@@ -131,6 +134,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         tables = read_tables(directory, classes)
         record = directory / "config.yaml"
         config = read_config(record) if record.is_file() else None
+        facts = read_clips(directory) if (directory / CLIPS.name).is_file() else None
         environment = read_json(directory / "environment.json")
         name, count = (environment["corpus"][key] for key in ("name", "clips"))
     except (KeyError, TypeError) as error:
@@ -147,11 +151,15 @@ def _contents(directory: Path) -> Iterator[Difference]:
     yield from check_folds(directory, tables, header, folds)
     yield from check_excluded(tables, classes, environment)
     yield from _listed(directory, config, folds)
+    if facts is None:
+        yield Difference(CLIPS.name, "(whole file)", "missing", "the video of every clip")
+    else:
+        yield from check_clips(facts, tables)
     if config is None:
         yield Difference("config.yaml", "(whole file)", "missing", "the config of the run")
     else:
         yield from check_config(config, header, folds, environment)
-        yield from check_stages(directory, config, tables, folds)
+        yield from check_stages(directory, config, tables, folds, facts or ())
     try:
         expected = results(tables, header, folds)
     except ValueError as error:
@@ -174,7 +182,7 @@ def _listed(
         listed = read_json(directory / "files.json")
     except ValueError:  # told by `_files`
         return
-    for name in ("config.yaml", *needed):
+    for name in (*LATER, *needed):
         if isinstance(listed, dict) and name not in listed:
             yield Difference("files.json", name, "not listed", "a SHA-256")
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from vfer.corpora import Clip
 from vfer.fit.descriptors import score_by_descriptors
 from vfer.fit.environment import gather_environments
 from vfer.fit.evaluation import Probabilities
@@ -15,9 +16,11 @@ from vfer.fit.loggers import WHOLE, Logger, Tracker
 from vfer.fit.plan import stages_of
 from vfer.fit.run import Fold, Run, run_key, split
 from vfer.fit.stages import TrainedStage, train_stage
+from vfer.prepare.store import Entry
 from vfer.report import figures
 from vfer.report.terminal import print_summary
 from vfer.results import bundle
+from vfer.results.clips import ClipFacts, write_clips
 from vfer.results.scoring import Header, mean_softmax
 from vfer.results.tables import (
     ClipResult,
@@ -176,6 +179,14 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
     tracker.finish(experiment, summary, tables.clips, run.corpus.classes)
 
 
+def _facts(run: Run, clip: Clip) -> ClipFacts:
+    """Return what is known of a clip; of an excluded one nothing was prepared."""
+    entry = Entry(clip.name, "ok") if clip.excluded is not None else run.store.entry(clip.name)
+    return ClipFacts(
+        clip.name, clip.gender or "", entry.source, entry.decoder, entry.frames, entry.fps
+    )
+
+
 def finish(run: Run, tracker: Tracker, console: Console) -> None:
     """Assemble the bundle from its folds, draw its figures, and show the summary."""
     config, output = run.config, run.config.output
@@ -187,6 +198,7 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     protocol, classes = config.protocol, run.corpus.classes
     header = Header(run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed])
     results = bundle.assemble(output, header, excluded)
+    write_clips(output, [_facts(run, clip) for clip in run.corpus.clips])
     tables = read_tables(output, classes)
     figures.draw_figures(
         output / "figures", results, tables, run.corpus, run.store, config.data.flow

@@ -13,6 +13,7 @@ import yaml
 
 from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
+from vfer.results.clips import ClipFacts, check_videos
 from vfer.results.scoring import PROTOCOLS, Header
 from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_json, sha256
@@ -180,9 +181,10 @@ def stage_folders(config: Mapping[str, Any]) -> list[str]:
 
 
 def check_stages(
-    directory: Path, config: Mapping[str, Any], tables: Tables, folds: Folds
-) -> Iterator[Difference]:
-    """Check the record of every stage: whom it was trained on, and its curve."""
+    directory: Path, config: Mapping[str, Any], tables: Tables, folds: Folds,
+    facts: Sequence[ClipFacts],
+) -> Iterator[Difference]:  # fmt: skip
+    """Check the record of every stage: whom and what it was trained on, and its curve."""
     scored = {row.subject for row in tables.clips if row.status == "scored"}
     chosen = setting(config, "protocol.selection") == "validation"
     retrained = chosen and bool(setting(config, "protocol.retrain"))
@@ -192,6 +194,7 @@ def check_stages(
         curves: list[CurvePoint] = []
         for path in sorted(root.rglob("stage.json")):
             yield from _check_nobody(directory, path, subjects, "the test group")
+            yield from check_videos(directory, path, fold, facts, tables)
         for folder in stage_folders(config):
             path = root / folder / "stage.json"
             name = path.relative_to(directory).as_posix()

@@ -21,8 +21,8 @@ STAGES = (*STREAMS, "vlan", "network")
 """All stages that may have curves, in their order; ``network`` is the one stage of a network of
 one's own, and a run with a descriptor has none."""
 NUMBERS = {
-    **dict.fromkeys(("fold", "segments", "start", "iteration"), int),
-    **dict.fromkeys(("accuracy", "loss"), float),
+    **dict.fromkeys(("fold", "segments", "start", "iteration", "frames"), int),
+    **dict.fromkeys(("accuracy", "loss", "fps"), float),
 }
 """The columns that hold numbers, beside the probabilities."""
 TABLES = ("predictions.csv", "segments.csv", "streams.csv", "curves.csv")
@@ -171,7 +171,7 @@ def _line(cells: Iterable[object]) -> str:
 
 
 @dataclass(frozen=True)
-class _Layout(Generic[T]):
+class Layout(Generic[T]):
     """How one CSV file holds one kind of row: its columns, before ``p_<class>`` if `scored`."""
 
     name: str
@@ -181,9 +181,11 @@ class _Layout(Generic[T]):
     scored: bool = True
 
     def columns(self, classes: Sequence[str]) -> list[str]:
+        """Return the names of the columns in their order."""
         return [*self.fixed, *(f"p_{name}" for name in classes)] if self.scored else [*self.fixed]
 
     def write(self, directory: Path, rows: Sequence[T], classes: Sequence[str]) -> None:
+        """Write the file; a row has one probability per class, or none."""
         lines = [_line(self.columns(classes))]
         for row in rows:
             cells = vars(row).copy()
@@ -203,6 +205,7 @@ class _Layout(Generic[T]):
         atomic_write(directory / self.name, "".join(lines))
 
     def read(self, directory: Path, classes: Sequence[str]) -> tuple[T, ...]:
+        """Read the file; a ``ValueError`` names the column or cell that is wrong."""
         rows = []
         for number, cells in enumerate(
             read_table(directory / self.name, self.columns(classes)), start=2
@@ -234,23 +237,23 @@ class _Layout(Generic[T]):
         return self.row(**values)
 
 
-PREDICTIONS = _Layout(
+PREDICTIONS = Layout(
     "predictions.csv",
     ClipResult,
     ("fold", "subject", "clip", "label", "status", "reason", "prediction", "segments"),
     empty=("fold",),
 )
-SEGMENTS = _Layout(
+SEGMENTS = Layout(
     "segments.csv",
     SegmentResult,
     ("fold", "subject", "clip", "label", "start", "prediction"),
 )
-STREAM_SCORES = _Layout(
+STREAM_SCORES = Layout(
     "streams.csv",
     StreamResult,
     ("fold", "stream", "subject", "clip", "label", "status", "prediction"),
 )
-CURVES = _Layout(
+CURVES = Layout(
     "curves.csv",
     CurvePoint,
     ("fold", "stage", "iteration", "split", "accuracy", "loss"),
