@@ -25,6 +25,7 @@ from vfer.results.records import (
     stage_folders,
 )
 from vfer.results.scoring import (
+    CONTROLS,
     SCHEMA,
     SELECTIONS,
     Header,
@@ -198,6 +199,7 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
         return
     classes: Any = printed.get("classes")
     protocol, seeds = printed.get("protocol"), printed.get("seeds")
+    control = protocol.get("control") if isinstance(protocol, dict) else None
     checks = (
         ("schema", printed.get("schema") == SCHEMA, SCHEMA),
         ("corpus", isinstance(printed.get("corpus"), str), "a string"),
@@ -211,6 +213,11 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
             isinstance(protocol, dict) and isinstance(protocol.get("name"), str),
             "name and groups",
         ),
+        (
+            "protocol.control",
+            control is None or control in list(CONTROLS),
+            f"nothing, {', '.join(CONTROLS)}",
+        ),
         ("selection", printed.get("selection") in SELECTIONS, " or ".join(SELECTIONS)),
         (
             "seeds",
@@ -220,7 +227,8 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
     )
     for key, good, wanted in checks:
         if not good:
-            yield Difference("results.json", key, printed.get(key), wanted)
+            found = control if key == "protocol.control" else printed.get(key)
+            yield Difference("results.json", key, found, wanted)
 
 
 def _json_differences(key: str, printed: Any, expected: Any) -> Iterator[Difference]:  # noqa: ANN401

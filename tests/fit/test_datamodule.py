@@ -34,6 +34,11 @@ CACHED = replace(CONFIG, flow=FlowConfig())
 VLAN = Randomness(0, 0, "vlan")
 
 
+def of(subjects):
+    """Tell whether a clip is of some subjects."""
+    return lambda clip: clip.subject in subjects
+
+
 def images_of(streams, config):
     return partial(stream_inputs, streams=streams, size=64, config=config.flow)
 
@@ -63,7 +68,7 @@ def stage_config(batch_size=4, iterations=50, flip=True, shift=6):
 def steps_of(made, stage="vlan", subjects="12", config=CONFIG, seed=0, fold=0, **settings):
     corpus, store = made
     store = CropStore(store.directory)  # nothing is shared with another data set
-    chosen = part(corpus, store, frozenset(subjects), config)
+    chosen = part(corpus, store, of(subjects), config)
     frames = Frames(store, config)
     stage_settings = stage_config(**settings)
     single, randomness = stage != "vlan", Randomness(seed, fold, stage)
@@ -239,9 +244,35 @@ def test_rotation_scale_and_light_are_drawn_from_their_whole_ranges(made):
             assert min(bound, limit) - 1e-6 <= found <= max(bound, limit) + 1e-6
 
 
+@pytest.mark.parametrize(
+    ("control", "expected"),
+    [
+        ("still_frame", lambda crops: crops[np.zeros(4, int)]),
+        ("no_mouth", lambda crops: np.where(np.arange(150)[:, None, None] < 100, crops, 128)[2:6]),
+    ],
+)
+def test_a_control_changes_what_is_read(made, control, expected):
+    corpus, store = made
+    frames = Frames(store, CACHED, control=control)
+    name = max((clip.name for clip in corpus.clips), key=lambda clip: store.entry(clip).frames)
+    crops, flow = frames.read(name, np.arange(2, 6))
+    assert (crops == expected(np.array(store.crops(name)))).all()
+    assert flow is None  # what is cached is of other pictures
+
+
+def test_shuffled_frames_are_the_same_ones_in_every_segment(made):
+    corpus, store = made
+    frames = Frames(store, CONFIG, control="shuffled_frames")
+    name = max((clip.name for clip in corpus.clips), key=lambda clip: store.entry(clip).frames)
+    whole, stored = frames.clip(name), np.array(store.crops(name))
+    assert (frames.read(name, np.arange(1, 4))[0] == whole[1:4]).all()
+    assert not (whole == stored).all()
+    assert sorted(map(bytes, whole)) == sorted(map(bytes, stored))
+
+
 def test_flow_that_augmentation_changes_is_not_read_from_the_cache(made):
     corpus, store = made
-    chosen = part(corpus, store, frozenset("12"), CACHED)
+    chosen = part(corpus, store, of("12"), CACHED)
     frames = Frames(store, CACHED, cached_flow=False)
     settings = replace(stage_config(), augmentation=AugmentationConfig(rotation=5))
     steps = StepDataset(chosen, frames, corpus.classes, settings, False, VLAN)
@@ -257,7 +288,7 @@ def test_flow_that_augmentation_changes_is_not_read_from_the_cache(made):
 def test_segments_rebuilt_from_a_clips_pairs_are_those_read_directly(made, config, rule):
     corpus, store = made
     config = replace(config, windows=rule)
-    chosen = part(corpus, store, frozenset("123"), config)
+    chosen = part(corpus, store, of("123"), config)
     frames = Frames(store, config)
     dataset = ClipDataset(chosen, frames, corpus.classes)
     assert len(dataset) == 5
@@ -291,8 +322,8 @@ def test_a_part_holds_no_clip_of_another_subject_and_none_that_cannot_be_used(ma
     extra = replace(clips[1], name="bad", subject="1")
     store.add(Entry("bad", "no_face", "nobody"), None)
     corpus = replace(corpus, clips=(*clips, extra))
-    train = part(corpus, store, frozenset("13"), CONFIG)
-    test = part(corpus, store, frozenset("2"), CONFIG)
+    train = part(corpus, store, of("13"), CONFIG)
+    test = part(corpus, store, of("2"), CONFIG)
     assert {clip.subject for clip in train.clips} == {"1", "3"}
     assert {clip.subject for clip in test.clips} == {"2"}
     names = [clip.name for clip in train.clips + test.clips]
@@ -306,7 +337,7 @@ def test_a_part_holds_no_clip_of_another_subject_and_none_that_cannot_be_used(ma
 def test_the_loader_gives_the_steps_in_order_whatever_the_number_of_processes(made, loaders):
     corpus, store = made
     data = CONFIG
-    chosen = part(corpus, store, frozenset("12"), data)
+    chosen = part(corpus, store, of("12"), data)
     stage_settings = stage_config(iterations=3)
     steps = StepDataset(chosen, Frames(store, data), corpus.classes, stage_settings, False, VLAN)
     module = StageData(steps, images_of(("spatial", "temporal"), data), loaders)

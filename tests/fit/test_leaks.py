@@ -1,5 +1,6 @@
 """Nothing of a test subject reaches training."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,19 @@ def test_labels_permuted_over_clips_score_at_chance(memoriser, tmp_path):
     known = replace(folds[0], test=folds[0].train)  # a leak of every clip, to see that one shows
     assert right(known, "known") > 0.8 * len(known.test.clips)
     assert sum(right(fold, f"fold-{fold.number}") for fold in folds) <= 17  # of 60, at 1/6: 10 ± 3
+
+
+def test_under_permuted_labels_only_testing_knows_the_true_ones(memoriser):
+    protocol = replace(memoriser.config.protocol, control="permuted_labels")
+    run = replace(memoriser, config=replace(memoriser.config, protocol=protocol))
+    truth = {clip.name: clip.emotion for clip in run.corpus.clips}
+    fold = split(run, 0, validation=True)
+    assert all(clip.emotion == truth[clip.name] for clip in fold.test.clips)
+    for side in (fold.train, fold.validation):
+        wrong = sum(clip.emotion != truth[clip.name] for clip in side.clips)
+        assert wrong > len(side.clips) / 2  # of six clips of a person one stays in the mean
+        labels = Counter((clip.subject, clip.emotion) for clip in side.clips)
+        assert labels == Counter((clip.subject, truth[clip.name]) for clip in side.clips)
 
 
 def test_a_stage_is_not_started_from_one_that_saw_the_same_videos_under_other_names(

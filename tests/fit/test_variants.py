@@ -1,7 +1,8 @@
 """The rows of the paper's tables, each as a config laid over a base config."""
 
+from collections import defaultdict
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import yaml
 
 from vfer.config.keys import differing, flatten
 from vfer.config.parser import parse
+from vfer.config.tree import ProtocolConfig
 from vfer.corpora import Corpus
 from vfer.fit.main import main
 from vfer.fit.plan import stages_of
@@ -17,7 +19,10 @@ from vfer.fit.stages import TrainedStage, build
 from vfer.networks import AlexNetStream, SegmentNetwork
 from vfer.networks.alexnet import Variant
 from vfer.networks.vlan import Pool
+from vfer.results.scoring import CONTROLS
 from vfer.results.tables import read_tables
+from vfer.runtime.files import read_json, write_json
+from vfer.segments.controls import PICTURES
 from vfer.verify import main as verify
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +30,12 @@ CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 TABLES = sorted((ROOT / "experiments" / "tables").glob("*.yaml"))
 FEATURES = 256  # at a sixteenth of the width
 SIZES = {"pool_frame": 7 * FEATURES, "pool_stream": 14 * FEATURES}  # L is 8 in the demo
+
+
+def test_the_names_of_controls_are_the_configs():
+    kinds = get_args(get_type_hints(ProtocolConfig)["control"])
+    assert [*get_args(kinds[0])] == [*CONTROLS]
+    assert set(PICTURES) < set(CONTROLS)
 
 
 def demo(*more):
@@ -62,6 +73,29 @@ def test_a_table_config_builds_its_networks(path):
         theirs = before[name].network.stream.state_dict()
         ours = network.streams[name].state_dict()
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_control_says_so_in_its_bundle(tmp_path, capsys):
+    given = [
+        *("--config", ROOT / "configs" / "tiny.yaml", "--protocol.control", "still_frame"),
+        *("--output", tmp_path / "run", "--data.cache", tmp_path),
+    ]
+    assert main([str(word) for word in given]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "a control, no result of the model: every clip's first frame repeated" in shown
+    printed = read_json(tmp_path / "run" / "results.json")
+    assert printed["protocol"]["control"] == "still_frame"
+    assert verify([str(tmp_path / "run")]) == 0, capsys.readouterr().out
+    tables = read_tables(tmp_path / "run", CLASSES)
+    segments = defaultdict(set)
+    for row in tables.segments:
+        segments[row.clip].add(row.probabilities)
+    assert {len(found) for found in segments.values()} == {1}  # there is but one picture to see
+    without = printed | {"protocol": {"name": "losgo", "groups": printed["protocol"]["groups"]}}
+    write_json(tmp_path / "run" / "results.json", without)
+    capsys.readouterr()
+    assert verify([str(tmp_path / "run")]) == 1
+    assert "protocol.control: found still_frame" in capsys.readouterr().out
 
 
 def test_a_single_stream_is_trained_and_scored_without_the_other(tmp_path, capsys):

@@ -262,11 +262,22 @@ class FoldsConfig:
         groups: How many; the paper has five. A number, or ``subjects`` for leave-one-subject-out.
         seed: Which of the equally balanced splits.
         subjects: Instead, the subjects of each group, such as published ones.
+        apart: What training and testing never share: ``[subject]``, or ``[subject, sentence]``:
+            a fold then tests its group with some of the sentences, and trains on the others with
+            the others. A clip that is tested in no fold is excluded from the result.
     """
 
     groups: int | Literal["subjects"] = 5
     seed: int = 0
     subjects: list[list[str]] | None = None
+    apart: list[Literal["subject", "sentence"]] = field(default_factory=lambda: ["subject"])
+
+    def __post_init__(self) -> None:
+        """Refuse folds that would share subjects."""
+        if sorted(self.apart) not in (["subject"], ["sentence", "subject"]):
+            raise ValueError(
+                f"`apart` is {self.apart}; it must be [subject] or [subject, sentence]"
+            )
 
 
 @dataclass(frozen=True)
@@ -281,12 +292,18 @@ class ProtocolConfig:
         retrain: After ``validation``, train again on all training groups, each stage for as many
             iterations as were chosen.
         seed: Of everything random in training.
+        control: Null, or what is taken away to see what the model still knows; such a result is
+            none of the model. ``permuted_labels``: in training, each subject's labels are permuted
+            among its clips. In training and testing: ``shuffled_frames``, a clip's frames in random
+            order; ``still_frame``, its first frame repeated; ``no_mouth``, the lower third of the
+            crop grey.
     """
 
     folds: FoldsConfig | Literal["official"] = field(default_factory=FoldsConfig)
     selection: Literal["last", "validation"] = "last"
     retrain: bool = False
     seed: int = 0
+    control: Literal["permuted_labels", "shuffled_frames", "still_frame", "no_mouth"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse to train again what was never chosen."""

@@ -12,7 +12,8 @@ from vfer.runtime.console import UsageError
 VERSION = 2
 _CHANGES = {
     1: "keys were only added, and all others mean what they meant: config_version, data.name, "
-    "model.backbone, model.network, model.descriptor, model.classifier, stages.network",
+    "model.backbone, model.network, model.descriptor, model.classifier, stages.network, "
+    "protocol.control, protocol.folds.apart",
 }
 """What has changed from each version to the next."""
 

@@ -16,11 +16,11 @@ from rich.console import Console
 from torch import Tensor
 
 from vfer.fit.datamodule import Transform
-from vfer.fit.datasets import ClipDataset, Frames
+from vfer.fit.datasets import ClipDataset
 from vfer.fit.evaluation import Probabilities, evaluate, measure
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Stage
-from vfer.fit.run import Fold, Run
+from vfer.fit.run import Fold, Run, frames_of
 from vfer.networks.stage import StageNetwork
 from vfer.results.tables import CurvePoint
 from vfer.runtime.console import bar
@@ -42,7 +42,7 @@ class CurveRecorder(Callback):
         self.run, self.fold, self.stage, self.transform = run, fold, stage, transform
         self.classes = run.corpus.classes
         self.every = getattr(run.config.stages, stage.name).measure_every
-        self.frames = Frames(run.store, run.config.data)
+        self.frames = frames_of(run)
         sides = {"validation": fold.validation, "test": fold.test}
         self.sides = {
             split: ClipDataset(side, self.frames, run.corpus.classes)

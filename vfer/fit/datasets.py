@@ -1,6 +1,6 @@
 """Batches by step, and clips for evaluation: where frames come from and in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from vfer.corpora import Clip, Corpus
 from vfer.fit.plan import Randomness
 from vfer.prepare.store import CropStore, flow_key
 from vfer.segments.batch import SegmentBatch
+from vfer.segments.controls import frame_order, mask_mouth
 from vfer.segments.indices import segment_frames, windows
 
 
@@ -26,7 +27,7 @@ class Part:
         clips: The clips.
         index: Each clip's index in the corpus.
         starts: The start frames of each clip's segments.
-        unusable: Clips of these subjects that take part but are not usable; each is a miss.
+        unusable: Further clips that take part but are not usable; each is a miss.
     """
 
     clips: tuple[Clip, ...]
@@ -35,15 +36,17 @@ class Part:
     unusable: int = 0
 
 
-def part(corpus: Corpus, store: CropStore, subjects: frozenset[str], config: DataConfig) -> Part:
-    """Return the usable clips of some subjects, and their segments by the config's window rule."""
+def part(
+    corpus: Corpus, store: CropStore, takes: Callable[[Clip], bool], config: DataConfig
+) -> Part:
+    """Return the usable clips of those taken, and their segments by the config's window rule."""
     numbers = {clip.name: i for i, clip in enumerate(corpus.clips)}
-    clips = tuple(clip for clip in store.usable(corpus) if clip.subject in subjects)
+    clips = tuple(clip for clip in store.usable(corpus) if takes(clip))
     rule = {"per_clip": config.windows.per_clip, "stride": config.windows.stride}
     starts = tuple(
         windows(store.entry(clip.name).frames, config.segment_length, **rule) for clip in clips
     )
-    all_clips = sum(c.excluded is None and c.subject in subjects for c in corpus.clips)
+    all_clips = sum(c.excluded is None and takes(c) for c in corpus.clips)
     index = tuple(numbers[clip.name] for clip in clips)
     return Part(clips, index, starts, all_clips - len(clips))
 
@@ -55,16 +58,37 @@ class Frames:
         store: Their store.
         config: The data config.
         cached_flow: Whether cached flow is any good: not where augmentation changes it.
+        control: One of ``vfer.segments.controls.PICTURES``, which changes what is read, or None.
+        seed: What is random in a control follows it.
     """
 
-    def __init__(self, store: CropStore, config: DataConfig, cached_flow: bool = True) -> None:
+    def __init__(
+        self, store: CropStore, config: DataConfig, cached_flow: bool = True,
+        control: str | None = None, seed: int = 0,
+    ) -> None:  # fmt: skip
         self.store = store
         self.length = config.segment_length
-        self.key = flow_key(config.flow) if config.flow.cache and cached_flow else None
+        self.control, self.seed = control, seed
+        cached = config.flow.cache and cached_flow and control is None
+        self.key = flow_key(config.flow) if cached else None
 
     def segment(self, clip: str, start: int) -> NDArray[np.int64]:
         """Return frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
         return segment_frames(self.store.entry(clip).frames, self.length, start)
+
+    def clip(self, clip: str) -> NDArray[np.uint8]:
+        """Return all crops of a clip, ``(T, 150, 110, 3)``."""
+        return self._crops(clip, np.arange(self.store.entry(clip).frames))
+
+    def _crops(self, clip: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return crops ``(…, 150, 110, 3)`` of some frames, as the control leaves them."""
+        stored = self.store.crops(clip)
+        if self.control is not None:
+            frames = frame_order(self.control, clip, len(stored), self.seed)[frames]
+        crops: NDArray[np.uint8] = stored[frames]
+        if self.control == "no_mouth":
+            mask_mouth(crops)
+        return crops
 
     def read(
         self, clip: str, frames: NDArray[np.int64]
@@ -79,7 +103,7 @@ class Frames:
             Crops ``(…, n, 150, 110, 3)``, and the flow between neighbours ``(…, n−1, 2, 150,
             110)``, 0 where a frame is repeated; None if flow is not cached.
         """
-        crops = self.store.crops(clip)[frames]
+        crops = self._crops(clip, frames)
         if self.key is None:
             return crops, None
         first, second = frames[..., :-1], frames[..., 1:]

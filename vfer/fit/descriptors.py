@@ -16,9 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vfer.config.tree import Config
-from vfer.fit.datasets import Part
+from vfer.fit.datasets import Frames, Part
 from vfer.fit.environment import made_with
-from vfer.fit.run import Fold, Run, seen_in
+from vfer.fit.run import Fold, Run, frames_of, seen_in
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.plugs import PlugError, make, plug
@@ -67,7 +67,7 @@ def _seed_of(seed: int, what: str | int) -> int:
     return int(key_of([seed, what]), 16) % 2**32
 
 
-def _describe(store: CropStore, named: str, flow: FlowConfig, seed: int, clip: str) -> Values:
+def _describe(frames: Frames, named: str, flow: FlowConfig, seed: int, clip: str) -> Values:
     """Describe one clip, and see that it is a description.
 
     Raises:
@@ -75,7 +75,7 @@ def _describe(store: CropStore, named: str, flow: FlowConfig, seed: int, clip: s
     """
     descriptor = _make(named)
     own = plug("model.descriptor", json.loads(named))
-    crops = np.array(store.crops(clip))
+    crops = frames.clip(clip)
     given: list[NDArray[Any]] = [crops]
     if getattr(descriptor, "needs_flow", False):
         given.append(pair_flow(torch.from_numpy(crops)[None], flow)[0].numpy())
@@ -97,11 +97,11 @@ def _describe(store: CropStore, named: str, flow: FlowConfig, seed: int, clip: s
 
 
 def _describe_into(
-    folder: Path, store: CropStore, named: str, flow: FlowConfig, seed: int, _: str, clip: str
+    folder: Path, frames: Frames, named: str, flow: FlowConfig, seed: int, _: str, clip: str
 ) -> None:
     """Describe a clip, in a worker process, and keep that."""
-    found = _describe(store, named, flow, seed, clip)
-    atomic_write(folder / _file(store, clip), array_bytes(found))
+    found = _describe(frames, named, flow, seed, clip)
+    atomic_write(folder / _file(frames.store, clip), array_bytes(found))
 
 
 def _file(store: CropStore, clip: str) -> str:
@@ -135,7 +135,7 @@ def try_descriptor(run: Run) -> None:
     """
     named, seed = _settings(run)
     clip = next(run.store.usable(run.corpus))
-    _describe(run.store, named, run.config.data.flow, seed, clip.name)
+    _describe(frames_of(run), named, run.config.data.flow, seed, clip.name)
 
 
 def describe_clips(run: Run, console: Console) -> Path:
@@ -147,12 +147,14 @@ def describe_clips(run: Run, console: Console) -> Path:
     """
     named, seed = _settings(run)
     data, store = run.config.data, run.store
-    key = key_of([run.plugs["model.descriptor"], seed, asdict(data.flow)])
+    frames = frames_of(run)
+    seen = [] if frames.control is None else [frames.control, frames.seed]
+    key = key_of([run.plugs["model.descriptor"], seed, asdict(data.flow), *seen])
     folder = store.directory / f"descriptors-{key}"
     folder.mkdir(exist_ok=True)
     names = [clip.name for clip in store.usable(run.corpus)]
     missing = [name for name in names if not (folder / _file(store, name)).is_file()]
-    work = partial(_describe_into, folder, store, named, data.flow, seed)
+    work = partial(_describe_into, folder, frames, named, data.flow, seed)
     if not missing:
         return folder
     workers = min(data.workers or cores(), len(missing))

@@ -196,7 +196,9 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
         if c.excluded is not None
     ]
     protocol, classes = config.protocol, run.corpus.classes
-    header = Header(run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed])
+    header = Header(
+        run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed], protocol.control
+    )
     results = bundle.assemble(output, header, excluded)
     write_clips(output, [_facts(run, clip) for clip in run.corpus.clips])
     tables = read_tables(output, classes)

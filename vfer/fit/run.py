@@ -1,7 +1,7 @@
 """What a run is made of, checked before the work: corpus, store, groups, and a fold's sides."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from vfer.config.keys import differing, flatten
 from vfer.config.tree import Config, StageConfig
 from vfer.corpora import Corpus
-from vfer.fit.datasets import Part, part
+from vfer.fit.datasets import Frames, Part, part
 from vfer.fit.plan import Stage, stages_of
 from vfer.fit.stage_folder import find_source
 from vfer.folds import Groups, explicit, losgo, official
@@ -25,6 +25,7 @@ from vfer.prepare.store import CropStore
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, sha256
 from vfer.runtime.ranks import first, rank, world
+from vfer.segments.controls import PICTURES, permuted_labels
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,33 @@ def split(run: Run, number: int, validation: bool = False) -> Fold:
         raise ValueError(f"fold {number}: there are folds 0 to {len(run.groups) - 1}")
     held = held_out(run.groups, number, validation)
     others = frozenset().union(*(g for k, g in enumerate(run.groups) if k not in held))
-    train, *sides = (
-        part(run.corpus, run.store, subjects, run.config.data)
-        for subjects in (others, *(run.groups[k] for k in held))
-    )
+
+    def side(subjects: frozenset[str]) -> Part:
+        return part(run.corpus, run.store, lambda clip: clip.subject in subjects, run.config.data)
+
+    train, sides = side(others), [side(run.groups[k]) for k in held]
     if not all(side.clips for side in (train, *sides)):
         raise ValueError(f"fold {number} has no usable clips to train on, to validate or to test")
     subjects = [{clip.subject for clip in side.clips} for side in (train, *sides)]
     if len(set().union(*subjects)) < sum(len(names) for names in subjects):
         raise ValueError(f"fold {number}: a subject is on two sides")
+    if run.config.protocol.control == "permuted_labels":
+        labels = permuted_labels(run.corpus.clips, run.config.protocol.seed)
+        train = _relabelled(train, labels)
+        sides[1:] = [_relabelled(one, labels) for one in sides[1:]]  # nor is chosen by true ones
     return Fold(number, train, *sides)
+
+
+def _relabelled(side: Part, labels: Mapping[str, str]) -> Part:
+    """Return a side of a fold with other labels, by clip name."""
+    return replace(side, clips=tuple(replace(c, emotion=labels[c.name]) for c in side.clips))
+
+
+def frames_of(run: Run, cached_flow: bool = True) -> Frames:
+    """Return what reads the frames of a run's clips, as its control leaves them."""
+    protocol = run.config.protocol
+    control = protocol.control if protocol.control in PICTURES else None
+    return Frames(run.store, run.config.data, cached_flow, control, protocol.seed)
 
 
 def groups_of(corpus: Corpus, config: Config) -> Groups:

@@ -123,6 +123,7 @@ def stage_key(
             "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
             "how": [run.config.stages.compile, world()],
             "clips": sides,
+            "control": run.config.protocol.control,
             "classes": run.corpus.classes,
             "fold": [fold.number, fold.test.unusable],
             "end": end,

@@ -14,11 +14,11 @@ from rich.console import Console
 from vfer.config.tree import StageConfig
 from vfer.fit.callbacks import Checkpoints, CurveRecorder, StepBar
 from vfer.fit.datamodule import StageData, Transform
-from vfer.fit.datasets import Frames, StepDataset
+from vfer.fit.datasets import StepDataset
 from vfer.fit.loggers import Logger
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Randomness, Stage
-from vfer.fit.run import Fold, Run
+from vfer.fit.run import Fold, Run, frames_of
 from vfer.fit.stage_folder import CHECKPOINT, Left
 from vfer.networks.stage import StageNetwork
 from vfer.runtime.ranks import rank, world
@@ -38,7 +38,7 @@ def transform_of(run: Run, stage: Stage) -> Transform:
 def steps_of(run: Run, fold: Fold, stage: Stage, randomness: Randomness) -> StepDataset:
     """Return the training batches of a stage, by step."""
     settings: StageConfig = getattr(run.config.stages, stage.name)
-    frames = Frames(run.store, run.config.data, not settings.augmentation.changes_flow)
+    frames = frames_of(run, not settings.augmentation.changes_flow)
     return StepDataset(
         fold.train, frames, run.corpus.classes, settings, stage.single, randomness, rank(), world()
     )

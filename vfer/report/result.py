@@ -13,6 +13,7 @@ from vfer.report.parts import Grid, Section, file_name
 from vfer.report.published import paper_row, published
 from vfer.report.several_models import section_of_seeds, sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
+from vfer.results.scoring import CONTROLS
 from vfer.results.tally import MEASURES, counted
 
 
@@ -20,6 +21,11 @@ def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
     """List what is to be known before a result is believed."""
     warnings = []
     for bundle in bundles:
+        control = bundle.results["protocol"].get("control")
+        if control is not None:
+            warnings.append(
+                f"{bundle.path.name} is a control, no result of the model: {CONTROLS[control]}."
+            )
         if bundle.wrong:
             first = "; ".join(str(difference)[:200] for difference in bundle.wrong[:3])
             warnings.append(

@@ -12,7 +12,7 @@ from vfer.report.numbers import percent, pooled, spread
 from vfer.report.parts import Grid, Section
 from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import MIN_SUBJECTS
-from vfer.results.scoring import optimism_gap
+from vfer.results.scoring import CONTROLS, optimism_gap
 from vfer.results.tables import CurvePoint
 
 
@@ -54,6 +54,9 @@ def print_summary(
     table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
     table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
     console.print(table)
+    control = results["protocol"].get("control")
+    if control is not None:
+        console.print(f"a control, no result of the model: {CONTROLS[control]}")
     folds = results["folds"]
     subjects = sum(len(fold["subjects"]) for fold in folds)
     if subjects < MIN_SUBJECTS:

@@ -51,7 +51,11 @@ def check_config(
     if header.protocol not in PROTOCOLS:
         names = " or ".join(PROTOCOLS)
         yield Difference("results.json", "protocol.name", header.protocol, names)
-    for key, told in (("seed", list(header.seeds)), ("selection", header.selection)):
+    for key, told in (
+        ("seed", list(header.seeds)),
+        ("selection", header.selection),
+        ("control", header.control),
+    ):
         value = setting(config, f"protocol.{key}")
         if told != ([value] if key == "seed" else value):
             yield Difference("config.yaml", f"protocol.{key}", value, f"{told} as in results.json")

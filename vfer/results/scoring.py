@@ -17,6 +17,13 @@ SCHEMA = 1
 """The version of ``results.json``."""
 SELECTIONS = ("last", "validation")
 PROTOCOLS = ("losgo",)
+CONTROLS = {
+    "permuted_labels": "trained on labels permuted within each subject",
+    "shuffled_frames": "every clip's frames in random order",
+    "still_frame": "every clip's first frame repeated",
+    "no_mouth": "the lower third of every crop grey",
+}
+"""What ``protocol.control`` takes away; such a result is none of the model."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Header:
         protocol: Its name, one of `PROTOCOLS`.
         selection: One of `SELECTIONS`: which iteration of a training run is scored.
         seeds: Of the training runs behind the tables.
+        control: What was taken away from the model, or None; see ``protocol.control``.
     """
 
     corpus: str
@@ -36,12 +44,14 @@ class Header:
     protocol: str
     selection: str
     seeds: Sequence[int]
+    control: str | None = None
 
     @classmethod
     def of(cls, printed: Mapping[str, Any]) -> "Header":
         """Take it from the content of a ``results.json``."""
         names = ("corpus", "classes", "selection", "seeds")
-        return cls(protocol=printed["protocol"]["name"], **{name: printed[name] for name in names})
+        protocol, kept = printed["protocol"], {name: printed[name] for name in names}
+        return cls(protocol=protocol["name"], control=protocol.get("control"), **kept)
 
 
 def mean_softmax(scores: npt.NDArray[np.float64]) -> tuple[float, ...]:
@@ -138,7 +148,11 @@ def results(tables: Tables, header: Header, folds: Mapping[int, Sequence[str]]) 
         "schema": SCHEMA,
         "corpus": header.corpus,
         "classes": list(classes),
-        "protocol": {"name": header.protocol, "groups": len(folds)},
+        "protocol": {
+            "name": header.protocol,
+            "groups": len(folds),
+            **({} if header.control is None else {"control": header.control}),
+        },
         "selection": header.selection,
         "seeds": list(header.seeds),
         **{

@@ -1,0 +1,73 @@
+"""Controls: what a model still knows when what it should know is taken away.
+
+``permuted_labels`` takes the labels of training, the others a part of every clip's pictures, in
+training and in testing. A result under a control is none of the model; it is a yardstick for one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vfer.corpora import Clip
+
+PICTURES = ("shuffled_frames", "still_frame", "no_mouth")
+"""Controls that change what is seen; cached flow is then of no use."""
+MOUTH = 100
+"""The first row of the lower third of a crop, 150 rows high."""
+GREY = 128
+
+
+def _draws(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, *name.encode()])
+
+
+def permuted_labels(clips: Iterable[Clip], seed: int) -> dict[str, str]:
+    """Permute the labels of each subject's clips among them.
+
+    How often a subject shows each class stays as it is, so that nothing is left to be learnt but
+    the classes' frequencies.
+
+    Args:
+        clips: The corpus's clips; excluded ones take no part.
+        seed: Which permutation; it does not depend on the order of the clips.
+
+    Returns:
+        Clip name → label to train with.
+    """
+    of_subject = defaultdict(list)
+    for clip in sorted(clips, key=lambda one: one.name):
+        if clip.excluded is None:
+            of_subject[clip.subject].append(clip)
+    found: dict[str, str] = {}
+    for subject, own in of_subject.items():
+        order = _draws(seed, subject).permutation(len(own)).tolist()
+        found |= {clip.name: own[i].emotion for clip, i in zip(own, order, strict=True)}
+    return found
+
+
+def frame_order(control: str, clip: str, frames: int, seed: int) -> NDArray[np.int64]:
+    """Return which frame of a clip stands at each place.
+
+    Args:
+        control: One of `PICTURES`. ``shuffled_frames`` is a permutation of the whole clip,
+            ``still_frame`` the first frame throughout; else each is in its place.
+        clip: The clip's name.
+        frames: How many it has.
+        seed: Which permutation.
+
+    Returns:
+        ``(frames,)`` int64 indices.
+    """
+    if control == "shuffled_frames":
+        return _draws(seed, clip).permutation(frames)
+    if control == "still_frame":
+        return np.zeros(frames, np.int64)
+    return np.arange(frames)
+
+
+def mask_mouth(crops: NDArray[Any]) -> None:
+    """Make the lower third of crops ``(…, 150, 110, 3)`` grey, in place."""
+    crops[..., MOUTH:, :, :] = GREY
