@@ -2,6 +2,7 @@ import csv
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -249,6 +250,48 @@ def test_a_cremad_table_that_git_lfs_has_not_fetched_tells_no_gender(tmp_path):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
     (tmp_path / "VideoDemographics.csv").write_text(pointer)
     assert cremad.read(tmp_path).clips[0].gender is None
+
+
+def said(read):
+    """Values of ``sentence`` in each class, as sets."""
+    found = {}
+    for clip in read.clips:
+        found.setdefault(clip.emotion, set()).add(clip.sentence)
+    return found
+
+
+def test_the_sentences_of_a_corpus_are_known_where_its_names_tell_them(tmp_path):
+    roots = {name: tmp_path / name for name in ("enterface05", "ravdess", "cremad", "savee")}
+    touch(roots["enterface05"], *segmented(1), *segmented(2), *unsegmented(6))
+    touch(roots["ravdess"], *ravdess_takes("02", "01", [1, 2]))
+    touch(roots["cremad"], "1001_IEO_ANG_HI.flv", "1001_ieo_SAD_XX.flv", "1002_TIE_ANG_HI.flv")
+    touch(roots["savee"], *savee_clips(), "DC/a1.avi")
+    enterface = enterface05.read(roots["enterface05"])
+    assert {c.sentence for c in enterface.clips if c.excluded} == {None}
+    kept = replace(enterface, clips=[c for c in enterface.clips if not c.excluded])
+    assert said(kept) == {emotion: set("12345") for emotion in EMOTIONS}
+    assert set(map(frozenset, said(ravdess.read(roots["ravdess"])).values())) == {
+        frozenset({"01", "02"})
+    }
+    assert said(cremad.read(roots["cremad"])) == {"anger": {"IEO", "TIE"}, "sadness": {"IEO"}}
+    numbers = {str(n) for n in range(1, 31)}
+    assert said(savee.read(roots["savee"]))["neutral"] == numbers
+    assert said(savee.read(roots["savee"]))["anger"] == {n for n in numbers if int(n) < 16}
+
+
+@pytest.mark.parametrize("corpus", ["rml", "baum1s", "facs"])
+def test_where_names_do_not_tell_what_is_said_there_is_no_sentence(tmp_path, corpus, facs_root):
+    root = facs_root if corpus == "facs" else small_tree(corpus, tmp_path)
+    assert {c.sentence for c in read_copy(DataConfig(corpus, root=root)).clips} == {None}
+
+
+def test_a_manifest_may_say_what_is_said(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    file = tmp_path / "m.csv"
+    file.write_text("path,subject,emotion,Sentence,light\na.mp4,x,joy, k 1 ,dim\nb.mp4,y,fear,,\n")
+    first, second = manifest.read(file).clips
+    assert (first.sentence, second.sentence) == ("k 1", None)
+    assert first.extra == (("light", "dim"),)
 
 
 def test_baum1s_has_521_clips_of_the_basic_classes_by_their_code(tmp_path):

@@ -34,6 +34,10 @@ class Clip:
         gender: ``female`` or ``male``, or None where the corpus does not say.
         fold: The official fold, from 0, or None where there is none.
         extra: Further columns of a manifest, as (column, value).
+        sentence: What is said, or None where the corpus does not say: clips of one value may move
+            their lips alike. It is the corpus's own code or number. Where each emotion has
+            sentences of its own, it is the number alone, so that each value is found in every
+            emotion and apart from the others.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Clip:
     gender: str | None = None
     fold: int | None = None
     extra: tuple[tuple[str, str], ...] = ()
+    sentence: str | None = None
 
 
 @dataclass(frozen=True)

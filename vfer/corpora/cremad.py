@@ -30,7 +30,7 @@ FACTS = Facts(
     broken=("1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD"),
     beside={".wav": "audio", ".mp3": "audio", ".csv": "tables"},
 )
-_NAME = re.compile(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z]{2}\.flv", re.IGNORECASE)
+_NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_[A-Z]{2}\.flv", re.IGNORECASE)
 
 
 def _genders(files: list[Path]) -> dict[str, str]:
@@ -62,10 +62,11 @@ def read(root: Path) -> Corpus:
     genders = _genders(files)
     for path in files:
         found = _NAME.fullmatch(path.name)
-        emotion = _CODES.get(found[2].upper()) if found else None
+        emotion = _CODES.get(found[3].upper()) if found else None
         if found and emotion and 1001 <= int(found[1]) <= 1091:
             name, gender = name_below(path, root), genders.get(found[1])
-            clips.append(Clip(name, path, found[1], emotion, gender=gender))
+            said = found[2].upper()
+            clips.append(Clip(name, path, found[1], emotion, gender=gender, sentence=said))
         else:
             unexpected.append((path, "not named as a clip of CREMA-D"))
     return whole(FACTS, root, clips, unexpected)

@@ -1,7 +1,8 @@
 """eNTERFACE'05 (Martin et al. 2006): 43 subjects × 6 emotions × 5 sentences, acted, in AVI.
 
 Subject, emotion and sentence are those of the folders: file names lie (all thirty of subject 11
-are named ``s12_*``).
+are named ``s12_*``). Each emotion has five sentences of its own, thirty in all; ``sentence`` is the
+number among the five, because a sentence in full tells its emotion.
 """
 
 import re
@@ -71,8 +72,8 @@ def read(root: Path) -> Corpus:
             unexpected.append((path, "not in a folder 'subject N/<emotion>/sentence N'"))
         elif len(parts) == 3:
             clips.append(Clip(name, path, subject[1], parts[1], NOT_SEGMENTED))
-        elif _SENTENCE.fullmatch(parts[2]):
-            clips.append(Clip(name, path, subject[1], parts[1]))
+        elif sentence := _SENTENCE.fullmatch(parts[2]):
+            clips.append(Clip(name, path, subject[1], parts[1], sentence=sentence[1]))
         else:
             unexpected.append((path, "not in a folder 'sentence N'"))
     return whole(FACTS, root, clips, unexpected)

@@ -1,8 +1,9 @@
 """Any collection of videos, by a CSV manifest ``path,subject,emotion``.
 
-Optional columns are ``fold`` (the official fold) and ``gender``; further ones are kept. A label is
-its text in lower case, without blanks at its ends and with single ones within; ``joy`` is
-``happiness``. No other word is changed: ``happy`` stays ``happy``, a class of its own.
+Optional columns are ``fold`` (the official fold), ``gender`` and ``sentence`` (what is said);
+further ones are kept. A label is its text in lower case, without blanks at its ends and with single
+ones within; ``joy`` is ``happiness``. No other word is changed: ``happy`` stays ``happy``, a class
+of its own.
 """
 
 import csv
@@ -19,6 +20,7 @@ FACTS = Facts(
     layout="clips.csv",
 )
 _NEEDED = ("path", "subject", "emotion")
+_OPTIONAL = ("fold", "gender", "sentence")
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male", "": None}
 
 
@@ -42,7 +44,8 @@ def _clip(row: dict[str, str], folder: Path) -> Clip:
         "happiness" if emotion == "joy" else emotion,
         gender=_GENDERS[gender],
         fold=int(fold) if fold else None,
-        extra=tuple((k, v) for k, v in row.items() if k not in (*_NEEDED, "fold", "gender")),
+        extra=tuple((k, v) for k, v in row.items() if k not in (*_NEEDED, *_OPTIONAL)),
+        sentence=row.get("sentence") or None,
     )
 
 

@@ -79,6 +79,7 @@ def read(root: Path, channel: Channel = "speech") -> Corpus:
             take[5],
             _EMOTIONS[int(take[1]) - 1],
             gender="male" if int(take[5]) % 2 else "female",
+            sentence=take[3],
         )
         for take, path in read_from.items()
     ]

@@ -1,7 +1,7 @@
 """RML (Wang and Guan 2008): eight subjects, 6 classes, several languages, in AVI.
 
 Names are a class code and a number, such as ``an1``; the folders of a subject who speaks several
-languages have one more level.
+languages have one more level. Which sentence a number is in which language is not known.
 """
 
 import re

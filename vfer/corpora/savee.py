@@ -1,6 +1,8 @@
 """SAVEE (Haq and Jackson 2009): four male subjects, 7 classes, in AVI.
 
-Names are a class code and a number, such as ``sa01``.
+Names are a class code and the number of a sentence, such as ``sa01``. Some sentences are common to
+all classes. Neutral has 30, among them sentences of the other classes; which is which, names do not
+say.
 """
 
 import re
@@ -51,7 +53,8 @@ def read(root: Path) -> Corpus:
         subject = _SUBJECT.fullmatch(squeeze(path.parent.name))
         if found and subject:
             name, emotion = name_below(path, root), _CODES[found[1]]
-            clips.append(Clip(name, path, subject[0].upper(), emotion, gender="male"))
+            who, said = subject[0].upper(), str(int(found[2]))
+            clips.append(Clip(name, path, who, emotion, gender="male", sentence=said))
         else:
             unexpected.append((path, "not a clip such as 'DC/a1.avi'"))
     return whole(FACTS, root, clips, unexpected)

@@ -34,4 +34,6 @@ def read(root: Path, facs: FacsConfig) -> Corpus:
     """
     per_class = dict.fromkeys(EMOTIONS, facs.subjects * facs.clips_per_emotion)
     known = replace(FACTS, per_class=per_class, subjects=facs.subjects)
-    return replace(enterface05.read(root), name=FACTS.name, facts=known)
+    corpus = enterface05.read(root)
+    clips = tuple(replace(clip, sentence=None) for clip in corpus.clips)  # speech is random
+    return replace(corpus, name=FACTS.name, facts=known, clips=clips)
