@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfer.corpora import Clip
-from vfer.folds import explicit, losgo, official
+from vfer.folds import deal_sentences, explicit, losgo, official
 
 
 def make_clips(counts, excluded=None):
@@ -147,3 +147,31 @@ def test_official_folds_group_the_subjects_of_each_fold():
 def test_wrong_official_folds_are_refused(clips, words):
     with pytest.raises(ValueError, match=words):
         official(clips)
+
+
+def saying(counts):
+    """Clips of each sentence, ``counts`` of them."""
+    return [
+        Clip(f"{said}{i}", Path("x.avi"), "ada", "fear", sentence=said)
+        for said, n in counts.items()
+        for i in range(n)
+    ]
+
+
+def test_sentences_are_dealt_to_the_folds_by_their_clips():
+    clips = saying({"a": 9, "b": 5, "c": 4, "d": 1})
+    assert deal_sentences(clips, 2) == ({"a", "d"}, {"b", "c"})
+    assert deal_sentences(clips[::-1], 2) == deal_sentences(clips, 2)
+    assert deal_sentences(saying({"1": 6, "2": 6}), 5) == ({"1"}, {"2"}, {"1"}, {"2"}, {"1"})
+
+
+@pytest.mark.parametrize(
+    ("clips", "message"),
+    [
+        (make_clips({"ada": 2}), "does not say what is said in ada/a0"),
+        (saying({"a": 3}), "there is no other to train on"),
+    ],
+)
+def test_sentences_that_cannot_be_kept_apart(clips, message):
+    with pytest.raises(ValueError, match=message):
+        deal_sentences(clips, 2)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from vfer.results.apart import UNTESTED
 from vfer.results.bundle import assemble, list_files, seal, write_fold, write_folds
 from vfer.results.clips import ClipFacts, write_clips
 from vfer.results.scoring import Header, across_seeds
@@ -85,13 +86,15 @@ def video_of(clip):
 
 def write_facts(output, rows):
     """What is known of each clip."""
-    known = [("", "", 0, 0.0) if r.status == "excluded" else (video_of(r.clip), "decord", 9, 25.0)
-             for r in rows]  # fmt: skip
+    known = [
+        ("", "", 0, 0.0) if r.status == "excluded" else (video_of(r.clip), "decord", 9, 25.0)
+        for r in rows
+    ]
     genders = {"ada": "female", "bob": "male"}
     write_clips(
         output,
         [
-            ClipFacts(r.clip, genders.get(r.subject, ""), *k)
+            ClipFacts(r.clip, genders.get(r.subject, ""), "", *k)
             for r, k in zip(rows, known, strict=True)
         ],
     )
@@ -587,11 +590,29 @@ def on_stage(change):
         ),
         (
             on_stage(lambda record: record["videos"].append(video_of("ada/anger, take 0"))),
-            "fold-0/vlan/stage.json: videos: found ada/anger, take 0, recomputed no clip of the",
+            "fold-0/vlan/stage.json: videos: found ada/anger, take 0, recomputed no clip that",
         ),
         (
             on_stage(lambda record: record.pop("videos")),
             "fold-0/vlan/stage.json: videos: found 'videos', recomputed the SHA-256 of all",
+        ),
+        (
+            lambda b: edit_csv(b / "predictions.csv", lambda r: r[-1].update(reason=UNTESTED)),
+            "clip gus/boredom: excluded: found apart: the fold of its subject tests other",
+        ),
+        (
+            lambda b: edit_json(
+                b / "results.json", lambda r: r["protocol"].update(apart=["subject", "sentence"])
+            ),
+            "config.yaml: protocol.folds.apart: found ['subject'], recomputed",
+        ),
+        (
+            lambda b: edit_json(b / "results.json", lambda r: r["protocol"].update(apart=0)),
+            "results.json: protocol.apart: found 0, recomputed nothing, or subject and sentence",
+        ),
+        (
+            lambda b: edit_json(b / "results.json", lambda r: r["protocol"].update(control="x")),
+            "results.json: protocol.control: found x, recomputed nothing, permuted_labels",
         ),
         (lambda b: remove(b / "clips.csv"), "files.json: clips.csv: found not listed"),
         (lambda b: remove(b / "clips.csv"), "clips.csv: (whole file): found missing"),

@@ -91,6 +91,45 @@ def explicit(clips: Iterable[Clip], subjects: Sequence[Sequence[str]]) -> Groups
     return groups
 
 
+def deal_sentences(clips: Iterable[Clip], groups: int) -> tuple[frozenset[str], ...]:
+    """Deal the corpus's sentences to the folds, so that a fold tests some and trains on the others.
+
+    Sentences are dealt, those of most clips first and ties in the order of their names, to the set
+    with fewest clips so far. There are as many sets as folds, or as sentences where these are
+    fewer: then folds share sets in turn.
+
+    Args:
+        clips: The corpus's clips; excluded ones do not count.
+        groups: How many folds.
+
+    Returns:
+        Of each fold, the sentences that it tests.
+
+    Raises:
+        ValueError: If a clip's sentence is not known, or all say the same.
+    """
+    used = [clip for clip in clips if clip.excluded is None]
+    unknown = next((clip.name for clip in used if clip.sentence is None), None)
+    if unknown is not None:
+        raise ValueError(
+            f"protocol.folds.apart names sentence, and the corpus does not say what is said in "
+            f"{unknown}: leave [subject], or give a manifest with a column sentence"
+        )
+    counts = Counter(clip.sentence for clip in used if clip.sentence is not None)
+    if len(counts) < 2:
+        raise ValueError(
+            f"protocol.folds.apart names sentence, and all clips have the sentence {[*counts]}: "
+            "there is no other to train on"
+        )
+    dealt: list[set[str]] = [set() for _ in range(min(groups, len(counts)))]
+    load = [0] * len(dealt)
+    for sentence in sorted(counts, key=lambda name: (-counts[name], name)):
+        k = load.index(min(load))
+        dealt[k].add(sentence)
+        load[k] += counts[sentence]
+    return tuple(frozenset(dealt[k % len(dealt)]) for k in range(groups))
+
+
 def official(clips: Iterable[Clip]) -> Groups:
     """Return the subjects of each official fold, in the folds' order.
 

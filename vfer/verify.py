@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from vfer.results.apart import check_apart
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds, seed_folders
 from vfer.results.checks import Difference, check_tables
@@ -22,6 +23,7 @@ from vfer.results.records import (
     check_folds,
     check_stages,
     read_config,
+    setting,
     stage_folders,
 )
 from vfer.results.scoring import (
@@ -156,6 +158,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         yield Difference(CLIPS.name, "(whole file)", "missing", "the video of every clip")
     else:
         yield from check_clips(facts, tables)
+        yield from check_apart(tables, facts, folds, header.apart)
     if config is None:
         yield Difference("config.yaml", "(whole file)", "missing", "the config of the run")
     else:
@@ -199,7 +202,8 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
         return
     classes: Any = printed.get("classes")
     protocol, seeds = printed.get("protocol"), printed.get("seeds")
-    control = protocol.get("control") if isinstance(protocol, dict) else None
+    said = protocol if isinstance(protocol, dict) else {}
+    control, apart = said.get("control"), said.get("apart", ["subject", "sentence"])
     checks = (
         ("schema", printed.get("schema") == SCHEMA, SCHEMA),
         ("corpus", isinstance(printed.get("corpus"), str), "a string"),
@@ -218,6 +222,7 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
             control is None or control in list(CONTROLS),
             f"nothing, {', '.join(CONTROLS)}",
         ),
+        ("protocol.apart", apart == ["subject", "sentence"], "nothing, or subject and sentence"),
         ("selection", printed.get("selection") in SELECTIONS, " or ".join(SELECTIONS)),
         (
             "seeds",
@@ -227,7 +232,7 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
     )
     for key, good, wanted in checks:
         if not good:
-            found = control if key == "protocol.control" else printed.get(key)
+            found = setting(printed, key)
             yield Difference("results.json", key, found, wanted)
 
 

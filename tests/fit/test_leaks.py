@@ -15,7 +15,10 @@ from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.run import open_run, split
 from vfer.fit.stages import train_stage
 from vfer.fit.training import steps_of
-from vfer.runtime.files import read_json
+from vfer.results.clips import read_clips
+from vfer.results.tables import read_tables
+from vfer.runtime.files import read_json, write_json
+from vfer.verify import verify
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 # Enough to learn sixty clips by heart in seconds: single frames, no dropout, no augmentation.
@@ -89,6 +92,48 @@ def test_under_permuted_labels_only_testing_knows_the_true_ones(memoriser):
         assert wrong > len(side.clips) / 2  # of six clips of a person one stays in the mean
         labels = Counter((clip.subject, clip.emotion) for clip in side.clips)
         assert labels == Counter((clip.subject, truth[clip.name]) for clip in side.clips)
+
+
+def test_no_sentence_is_trained_on_and_tested(facs_root, tmp_path, capsys):
+    """Three people, two sentences: the third fold tests the first sentence again."""
+    videos = sorted(facs_root.rglob("*.avi"))
+    rows = [
+        f"{video},{(parts := video.relative_to(facs_root).parts)[0]},{parts[1]},{'ab'[i % 2]}"
+        for i, video in enumerate(videos)
+    ]
+    table = tmp_path / "said.csv"
+    table.write_text("path,subject,emotion,sentence\n" + "\n".join(rows) + "\n")
+    output = tmp_path / "run"
+    apart = ["--protocol.folds.apart", "[subject, sentence]", "--data.cache", str(tmp_path / "c")]
+    given = [
+        *("--config", str(TINY), "--data.corpus", "manifest", "--data.root", str(table)),
+        *(*apart, "--protocol.folds.groups", "3", "--output", str(output)),
+    ]
+    run = open_run(parse("vfer.fit", given), Console(quiet=True))
+    for number, sentence in enumerate("aba"):
+        fold = split(run, number, validation=True)
+        assert {c.sentence for c in fold.test.clips} == {sentence}
+        for side in (fold.train, fold.validation):
+            assert {c.sentence for c in side.clips} == {"b" if sentence == "a" else "a"}
+    assert main(given) == 0
+    assert "fold 1: tests its subjects with the sentences b" in capsys.readouterr().out
+    assert verify(output) == []
+    clips = read_tables(output, run.corpus.classes).clips
+    reasons = Counter(row.reason for row in clips)
+    untested = "apart: the fold of its subject tests other sentences"
+    assert reasons == {"": len(videos) / 2, untested: len(videos) / 2}
+
+    video = {one.clip: one.video for one in read_clips(output)}
+    leaked = next(c for c in run.corpus.clips if c.sentence == "a" and run.tests(2, c))
+    path = output / "fold-0" / "vlan" / "stage.json"
+    record = read_json(path)
+    write_json(path, record | {"videos": [*record["videos"], video[leaked.name]]})
+    found = "\n".join(map(str, verify(output)))
+    assert f"videos: found {leaked.name}, recomputed no clip that is held out" in found
+
+    other = ["--output", str(tmp_path / "other")]
+    assert main([*given, *other, "--stages.spatial.from", str(output)]) == 2
+    assert "which may have been trained on any: train that stage here" in capsys.readouterr().err
 
 
 def test_a_stage_is_not_started_from_one_that_saw_the_same_videos_under_other_names(

@@ -20,6 +20,7 @@ from vfer.prepare.store import Entry
 from vfer.report import figures
 from vfer.report.terminal import print_summary
 from vfer.results import bundle
+from vfer.results.apart import UNTESTED
 from vfer.results.clips import ClipFacts, write_clips
 from vfer.results.scoring import Header, mean_softmax
 from vfer.results.tables import (
@@ -64,7 +65,7 @@ def fold_tables(run: Run, fold: Fold, scores: Scores) -> Tables:
 
     clips, streams = [], []
     for clip in run.corpus.clips:
-        if clip.excluded is not None or clip.subject not in run.groups[number]:
+        if clip.excluded is not None or not run.tests(number, clip):
             continue
         who = (clip.subject, clip.name, clip.emotion)
         i, entry = at.get(clip.name), run.store.entry(clip.name)
@@ -149,6 +150,9 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
         console.print(f"fold {number}: done before")
         return
     fold = split(run, number)
+    if run.sentences:
+        said = ", ".join(sorted(run.sentences[number]))
+        console.print(f"fold {number}: tests its subjects with the sentences {said}", markup=False)
     directory = bundle.fold_directory(output, number)
     misses = fold.test.unusable
     console.print(
@@ -179,26 +183,42 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
     tracker.finish(experiment, summary, tables.clips, run.corpus.classes)
 
 
+def _reason(run: Run, clip: Clip) -> str | None:
+    """Return why a clip is in no test group; None where it is in one."""
+    if clip.excluded is not None:
+        return clip.excluded
+    number = next(k for k, group in enumerate(run.groups) if clip.subject in group)
+    return None if run.tests(number, clip) else UNTESTED
+
+
 def _facts(run: Run, clip: Clip) -> ClipFacts:
     """Return what is known of a clip; of an excluded one nothing was prepared."""
     entry = Entry(clip.name, "ok") if clip.excluded is not None else run.store.entry(clip.name)
     return ClipFacts(
-        clip.name, clip.gender or "", entry.source, entry.decoder, entry.frames, entry.fps
+        clip.name,
+        clip.gender or "",
+        clip.sentence or "",
+        entry.source,
+        entry.decoder,
+        entry.frames,
+        entry.fps,
     )
 
 
 def finish(run: Run, tracker: Tracker, console: Console) -> None:
     """Assemble the bundle from its folds, draw its figures, and show the summary."""
     config, output = run.config, run.config.output
+    reasons = [(clip, _reason(run, clip)) for clip in run.corpus.clips]
     excluded = [
-        ClipResult(None, c.subject, c.name, c.emotion, "excluded", c.excluded, None, 0)
-        for c in run.corpus.clips
-        if c.excluded is not None
+        ClipResult(None, clip.subject, clip.name, clip.emotion, "excluded", reason, None, 0)
+        for clip, reason in reasons
+        if reason is not None
     ]
     protocol, classes = config.protocol, run.corpus.classes
     header = Header(
-        run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed], protocol.control
-    )
+        run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed], protocol.control,
+        apart=("subject", "sentence") if run.sentences else ("subject",),
+    )  # fmt: skip
     results = bundle.assemble(output, header, excluded)
     write_clips(output, [_facts(run, clip) for clip in run.corpus.clips])
     tables = read_tables(output, classes)

@@ -1,6 +1,6 @@
 """What a run is made of, checked before the work: corpus, store, groups, and a fold's sides."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from vfer.config.keys import differing, flatten
 from vfer.config.tree import Config, StageConfig
-from vfer.corpora import Corpus
+from vfer.corpora import Clip, Corpus
 from vfer.fit.datasets import Frames, Part, part
 from vfer.fit.plan import Stage, stages_of
 from vfer.fit.stage_folder import find_source
-from vfer.folds import Groups, explicit, losgo, official
+from vfer.folds import Groups, deal_sentences, explicit, losgo, official
 from vfer.networks import AlexNetStream, load_weights
 from vfer.networks.build import try_on_noise
 from vfer.networks.settings import OWN
@@ -39,6 +39,7 @@ class Run:
         groups: The subject groups.
         weights: Pretrained AlexNet weights, or None.
         weights_key: A key of these weights; empty without.
+        sentences: Those that each fold tests, where training and testing share none; else empty.
         plugs: Of each config key that names a class of one's own, what tells it from another.
     """
 
@@ -49,6 +50,12 @@ class Run:
     weights: dict[str, Tensor] | None
     weights_key: str
     plugs: dict[str, Any] = field(default_factory=dict)
+    sentences: tuple[frozenset[str], ...] = ()
+
+    def tests(self, number: int, clip: Clip) -> bool:
+        """Tell whether a fold tests a clip, if that takes part."""
+        said = not self.sentences or clip.sentence in self.sentences[number]
+        return said and clip.subject in self.groups[number]
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,17 @@ def split(run: Run, number: int, validation: bool = False) -> Fold:
     held = held_out(run.groups, number, validation)
     others = frozenset().union(*(g for k, g in enumerate(run.groups) if k not in held))
 
-    def side(subjects: frozenset[str]) -> Part:
-        return part(run.corpus, run.store, lambda clip: clip.subject in subjects, run.config.data)
+    tested = run.sentences[number] if run.sentences else frozenset()
 
-    train, sides = side(others), [side(run.groups[k]) for k in held]
+    def side(takes: Callable[[Clip], bool]) -> Part:
+        return part(run.corpus, run.store, takes, run.config.data)
+
+    def other(subjects: frozenset[str]) -> Part:
+        """Return what may be trained on, or chosen by, of some subjects."""
+        return side(lambda clip: clip.subject in subjects and clip.sentence not in tested)
+
+    train = other(others)
+    sides = [side(lambda clip: run.tests(number, clip)), *(other(run.groups[k]) for k in held[1:])]
     if not all(side.clips for side in (train, *sides)):
         raise ValueError(f"fold {number} has no usable clips to train on, to validate or to test")
     subjects = [{clip.subject for clip in side.clips} for side in (train, *sides)]
@@ -173,6 +187,25 @@ def _check_validation(config: Config, groups: Groups) -> None:
             )
 
 
+def _sentences(corpus: Corpus, config: Config, groups: Groups) -> tuple[frozenset[str], ...]:
+    """Return the sentences that each fold tests, where these are kept apart; else nothing.
+
+    Raises:
+        ValueError: If the corpus does not tell them.
+        UsageError: If a stage starts from another bundle, whose sentences are not known.
+    """
+    folds = config.protocol.folds
+    if folds == "official" or "sentence" not in folds.apart:
+        return ()
+    for stage in stages_of(config):
+        if getattr(config.stages, stage.name).from_ is not None:
+            raise UsageError(
+                f"protocol.folds.apart names sentence and stages.{stage.name}.from another bundle, "
+                "which may have been trained on any: train that stage here"
+            )
+    return deal_sentences(corpus.clips, len(groups))
+
+
 def _check_schema(config: Config) -> None:
     if config.stages.schema == "non_trained" and config.model.network is not None:
         raise UsageError(
@@ -202,6 +235,7 @@ def open_run(config: Config, console: Console) -> Run:
     weights_key = sha256(Path(str(source))) if local else source or ""
     corpus = first(lambda: open_corpus(config.data, console))
     groups = groups_of(corpus, config)
+    sentences = _sentences(corpus, config, groups)
     try_on_noise(config.model, len(corpus.classes), config.data.segment_length - 1)
     if config.fold is not None and not config.fold < len(groups):
         raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
@@ -215,7 +249,7 @@ def open_run(config: Config, console: Console) -> Run:
     store = fill(corpus, config.data, console, (rank(), world()))
     if rank() == 0:
         print_usable(corpus, store, config.data, console, config.notes)
-    run = Run(config, corpus, store, groups, weights, weights_key, plugs)
+    run = Run(config, corpus, store, groups, weights, weights_key, plugs, sentences)
     started = [s for s in stages_of(config) if getattr(config.stages, s.name).from_ is not None]
     if started:  # only now it is known which videos are held out
         for number in range(len(groups)) if config.fold is None else [config.fold]:

@@ -5,7 +5,7 @@ on under another name, and what groups of people can be told apart.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ class ClipFacts:
     Attributes:
         clip: Its name, unique in its corpus.
         gender: ``female`` or ``male``, or empty where the corpus does not say.
+        sentence: What is said, likewise.
         video: SHA-256 of its video file; empty where it is excluded or could not be opened.
         decoder: Which read it; empty as ``video``.
         frames: Frames decoded, 0 likewise.
@@ -29,6 +30,7 @@ class ClipFacts:
 
     clip: str
     gender: str
+    sentence: str
     video: str
     decoder: str
     frames: int
@@ -38,7 +40,7 @@ class ClipFacts:
 CLIPS = Layout(
     "clips.csv",
     ClipFacts,
-    ("clip", "gender", "video", "decoder", "frames", "fps"),
+    ("clip", "gender", "sentence", "video", "decoder", "frames", "fps"),
     scored=False,
 )
 
@@ -80,16 +82,15 @@ def check_clips(facts: Sequence[ClipFacts], tables: Tables) -> Iterator[Differen
 
 
 def check_videos(
-    directory: Path, path: Path, fold: int, facts: Sequence[ClipFacts], tables: Tables
+    directory: Path, path: Path, held: Collection[str], facts: Sequence[ClipFacts]
 ) -> Iterator[Difference]:
-    """Check that a stage has seen no video that its fold tests, whatever it was called.
+    """Check that a stage has seen the video of no clip that is held out, whatever it was called.
 
     Args:
         directory: The bundle's folder.
         path: The stage's record in it.
-        fold: The fold.
+        held: The clips.
         facts: Of every clip.
-        tables: Of the bundle.
     """
     name = path.relative_to(directory).as_posix()
     try:
@@ -97,7 +98,6 @@ def check_videos(
     except (KeyError, TypeError, ValueError) as error:
         yield Difference(name, "videos", error, "the SHA-256 of all videos seen")
         return
-    tested = {row.clip for row in tables.clips if row.fold == fold}
-    both = [one.clip for one in facts if one.clip in tested and one.video in seen]
+    both = [one.clip for one in facts if one.clip in held and one.video in seen]
     if both:
-        yield Difference(name, "videos", ", ".join(both), "no clip of the test group")
+        yield Difference(name, "videos", ", ".join(both), "no clip that is held out")

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from vfer.results.apart import UNTESTED, held_clips
 from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts, check_videos
@@ -44,6 +45,11 @@ def setting(config: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any Y
     return value
 
 
+def apart_of(config: Mapping[str, Any]) -> list[str]:
+    """Return what training and testing do not share by a config, which may be an earlier one."""
+    return setting(config, "protocol.folds.apart") or ["subject"]
+
+
 def check_config(
     config: Mapping[str, Any], header: Header, folds: Folds, environment: Mapping[str, Any]
 ) -> Iterator[Difference]:
@@ -59,6 +65,9 @@ def check_config(
         value = setting(config, f"protocol.{key}")
         if told != ([value] if key == "seed" else value):
             yield Difference("config.yaml", f"protocol.{key}", value, f"{told} as in results.json")
+    if set(header.apart) != set(apart := apart_of(config)):
+        found = f"{list(header.apart)} as in results.json"
+        yield Difference("config.yaml", "protocol.folds.apart", apart, found)
     seed = setting(config, "protocol.seed")
     if environment.get("seed", seed) != seed:
         yield Difference("environment.json", "seed", environment["seed"], f"{seed} of config.yaml")
@@ -162,7 +171,7 @@ def check_excluded(
             yield Difference("predictions.csv", key, row.reason, f"{row.label} takes part")
     decoded = environment.get("decoder")
     if isinstance(decoded, dict):
-        taking_part = sum(row.status != "excluded" for row in tables.clips)
+        taking_part = sum(r.status != "excluded" or r.reason == UNTESTED for r in tables.clips)
         scored = sum(row.status == "scored" for row in tables.clips)
         count = sum(decoded.values())
         if not scored <= count <= taking_part:
@@ -189,16 +198,17 @@ def check_stages(
     facts: Sequence[ClipFacts],
 ) -> Iterator[Difference]:  # fmt: skip
     """Check the record of every stage: whom and what it was trained on, and its curve."""
-    scored = {row.subject for row in tables.clips if row.status == "scored"}
     chosen = setting(config, "protocol.selection") == "validation"
     retrained = chosen and bool(setting(config, "protocol.retrain"))
     for fold, subjects in folds.items():
+        clips = held_clips(tables, facts, fold, apart_of(config))
+        scored = {r.subject for r in tables.clips if r.status == "scored" and r.clip not in clips}
         root = fold_directory(directory, fold)
         next_group = folds.get((fold + 1) % len(folds), ())
         curves: list[CurvePoint] = []
         for path in sorted(root.rglob("stage.json")):
             yield from _check_nobody(directory, path, subjects, "the test group")
-            yield from check_videos(directory, path, fold, facts, tables)
+            yield from check_videos(directory, path, clips, facts)
         for folder in stage_folders(config):
             path = root / folder / "stage.json"
             name = path.relative_to(directory).as_posix()

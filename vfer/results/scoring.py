@@ -36,6 +36,7 @@ class Header:
         protocol: Its name, one of `PROTOCOLS`.
         selection: One of `SELECTIONS`: which iteration of a training run is scored.
         seeds: Of the training runs behind the tables.
+        apart: What training and testing do not share; see ``protocol.folds.apart``.
         control: What was taken away from the model, or None; see ``protocol.control``.
     """
 
@@ -45,13 +46,16 @@ class Header:
     selection: str
     seeds: Sequence[int]
     control: str | None = None
+    apart: Sequence[str] = ("subject",)
 
     @classmethod
     def of(cls, printed: Mapping[str, Any]) -> "Header":
         """Take it from the content of a ``results.json``."""
         names = ("corpus", "classes", "selection", "seeds")
         protocol, kept = printed["protocol"], {name: printed[name] for name in names}
-        return cls(protocol=protocol["name"], control=protocol.get("control"), **kept)
+        apart = protocol.get("apart", ["subject"])
+        control = protocol.get("control")
+        return cls(protocol=protocol["name"], control=control, apart=apart, **kept)
 
 
 def mean_softmax(scores: npt.NDArray[np.float64]) -> tuple[float, ...]:
@@ -152,6 +156,7 @@ def results(tables: Tables, header: Header, folds: Mapping[int, Sequence[str]]) 
             "name": header.protocol,
             "groups": len(folds),
             **({} if header.control is None else {"control": header.control}),
+            **({} if [*header.apart] == ["subject"] else {"apart": [*header.apart]}),
         },
         "selection": header.selection,
         "seeds": list(header.seeds),
