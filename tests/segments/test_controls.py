@@ -20,15 +20,16 @@ def clips_of(counts):
 
 def test_each_subject_keeps_how_often_it_shows_each_class():
     clips = clips_of({"ada": {"anger": 20, "fear": 10}, "bob": {"anger": 1, "fear": 30}})
-    labels = permuted_labels(clips, 0)
+    labels = permuted_labels(clips, 0, 0)
     assert set(labels) == {clip.name for clip in clips}
     for subject in ("ada", "bob"):
         own = [clip for clip in clips if clip.subject == subject]
         assert Counter(labels[c.name] for c in own) == Counter(c.emotion for c in own)
     right = np.mean([labels[c.name] == c.emotion for c in clips if c.subject == "ada"])
     assert 0.3 < right < 0.8  # (20² + 10²) / 30² = 0.56 where label and clip have nothing in common
-    assert permuted_labels(clips[::-1], 0) == labels
-    assert permuted_labels(clips, 1) != labels
+    assert permuted_labels(clips[::-1], 0, 0) == labels
+    assert permuted_labels(clips, 1, 0) != labels
+    assert permuted_labels(clips, 0, 1) != labels
 
 
 def test_excluded_clips_have_no_label_to_give():
@@ -36,7 +37,7 @@ def test_excluded_clips_have_no_label_to_give():
         Clip("a", Path("x"), "ada", "anger"),
         Clip("b", Path("x"), "ada", "boredom", excluded="not a class"),
     ]
-    assert permuted_labels(clips, 0) == {"a": "anger"}
+    assert permuted_labels(clips, 0, 0) == {"a": "anger"}
 
 
 def test_frames_are_shuffled_over_the_clip_repeated_or_left():

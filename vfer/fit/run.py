@@ -113,7 +113,7 @@ def split(run: Run, number: int, validation: bool = False) -> Fold:
     if len(set().union(*subjects)) < sum(len(names) for names in subjects):
         raise ValueError(f"fold {number}: a subject is on two sides")
     if run.config.protocol.control == "permuted_labels":
-        labels = permuted_labels(run.corpus.clips, run.config.protocol.seed)
+        labels = permuted_labels(run.corpus.clips, run.config.protocol.seed, number)
         train = _relabelled(train, labels)
         sides[1:] = [_relabelled(one, labels) for one in sides[1:]]  # nor is chosen by true ones
     return Fold(number, train, *sides)

@@ -20,19 +20,23 @@ MOUTH = 100
 GREY = 128
 
 
-def _draws(seed: int, name: str) -> np.random.Generator:
-    return np.random.default_rng([seed, *name.encode()])
+def _draws(seed: int, *name: int | str) -> np.random.Generator:
+    """Return what is drawn from for a name; the same whatever was drawn before."""
+    words = [part if isinstance(part, int) else list(part.encode()) for part in name]
+    return np.random.default_rng([seed, *np.hstack(words).tolist()])
 
 
-def permuted_labels(clips: Iterable[Clip], seed: int) -> dict[str, str]:
+def permuted_labels(clips: Iterable[Clip], seed: int, fold: int) -> dict[str, str]:
     """Permute the labels of each subject's clips among them.
 
     How often a subject shows each class stays as it is, so that nothing is left to be learnt but
-    the classes' frequencies.
+    the classes' frequencies. Each fold has a permutation of its own: a network that tells the
+    classes apart and calls them by wrong names is right by luck, and the folds show how much.
 
     Args:
         clips: The corpus's clips; excluded ones take no part.
-        seed: Which permutation; it does not depend on the order of the clips.
+        seed: Which permutations; they do not depend on the order of the clips.
+        fold: Of which fold.
 
     Returns:
         Clip name → label to train with.
@@ -43,7 +47,7 @@ def permuted_labels(clips: Iterable[Clip], seed: int) -> dict[str, str]:
             of_subject[clip.subject].append(clip)
     found: dict[str, str] = {}
     for subject, own in of_subject.items():
-        order = _draws(seed, subject).permutation(len(own)).tolist()
+        order = _draws(seed, fold, subject).permutation(len(own)).tolist()
         found |= {clip.name: own[i].emotion for clip, i in zip(own, order, strict=True)}
     return found
 
