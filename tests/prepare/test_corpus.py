@@ -167,6 +167,27 @@ def test_a_class_that_keeps_no_contract_is_refused_with_status_2(own, name, said
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("corpus", ["enterface05", "savee", "manifest", "own_corpus.Savee"])
+def test_two_files_of_one_name_are_refused_by_naming_both(own, tmp_path, corpus, capsys):
+    root = small = tmp_path / "two"
+    names = {
+        "enterface05": [f"subject 1/anger/sentence 1/s1_an_1.{s}" for s in ("avi", "AVI")],
+        "manifest": ["s1/an1.mp4", "s1/an1.mov"],
+    }.get(corpus, ["AudioVisualClip/DC/a1.avi", "AudioVisualClip/DC/a1.AVI"])
+    touch(small, *names)
+    if len(list(small.joinpath(names[0]).parent.iterdir())) == 1:
+        pytest.skip("this disk ignores case")
+    if corpus == "manifest":
+        root = small / "m.csv"
+        root.write_text("path,subject,emotion\n" + "".join(f"{n},x,fear\n" for n in names))
+    argv = [f"--data.corpus={corpus}", f"--data.root={root}", f"--data.cache={tmp_path}"]
+    assert main(argv) == 2
+    said = capsys.readouterr().err
+    assert all(str(small / name) in said for name in names)
+    assert repr(names[0].rpartition(".")[0]) in said
+    assert "rename" in said
+
+
 def test_an_unknown_corpus_is_refused_with_the_legal_names_and_the_nearest(capsys):
     assert main(["--data.corpus", "enterface", "--check"]) == 2
     said = capsys.readouterr().err

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -205,6 +206,31 @@ def test_where_every_process_dies_nothing_is_recorded_and_the_error_says_so(
     with pytest.raises(RuntimeError, match=r"every preparing process died.*exit status 3.*workers"):
         fill(corpus, config, console, prepare=dies)
     assert open_store(corpus, config).missing(corpus.clips) == list(corpus.clips)
+
+
+def grows(clip, faces, decoders, decode):
+    """Runs in a worker process: the video is still being copied."""
+    result = prepare_clip(clip, faces, decoders, decode)
+    with clip.path.open("ab") as file:
+        file.write(b"more")
+    return result
+
+
+def test_a_process_that_is_alone_never_waits_but_names_the_video_that_changes(
+    corpus, tmp_path, console, monkeypatch
+):
+    def waits(seconds):
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr("vfer.prepare.fill.time", SimpleNamespace(sleep=waits))
+    path = tmp_path / "copied.avi"
+    path.write_bytes(corpus.clips[0].path.read_bytes())
+    own = Corpus("c", ("fear",), (bare_clip(path),))
+    config = settings(tmp_path / "cache")
+    with pytest.raises(RuntimeError, match=r"copied\.avi.*changed while.*the same command"):
+        fill(own, config, console, prepare=grows)
+    store = fill(own, config, console)
+    assert store.entry(own.clips[0].name).status == "ok"
 
 
 def test_a_long_clip_is_decoded_twice_with_the_same_result(corpus, monkeypatch):

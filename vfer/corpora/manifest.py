@@ -68,7 +68,7 @@ def read(root: Path) -> Corpus:
             f"no manifest at {root}: --data.root must name a CSV file with the columns "
             "path,subject,emotion"
         )
-    clips: dict[str, Clip] = {}
+    clips: dict[Path, Clip] = {}
     missing: list[tuple[str, str]] = []
     with root.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
@@ -83,16 +83,16 @@ def read(root: Path) -> Corpus:
                 if None in row or None in row.values():
                     raise ValueError(f"has not {len(columns)} columns as the header")
                 clip = _clip({k: v.strip() for k, v in row.items()}, root.parent)
-                if clip.name in clips or clip.name in dict(missing):
+                if clip.path in clips or clip.name in dict(missing):
                     raise ValueError(f"{row['path']} is there twice")
             except ValueError as error:
                 raise ValueError(f"{root}, row {number}: {error}") from None
             if clip.path.is_file():
-                clips[clip.name] = clip
+                clips[clip.path] = clip
             else:
                 missing.append((clip.name, f"row {number}: {clip.path} is not there"))
     if not clips:
         raise FileNotFoundError(f"none of the files that {root} names is there")
-    ordered = tuple(clips[name] for name in sorted(clips))
+    ordered = tuple(sorted(clips.values(), key=lambda clip: clip.name))
     classes = tuple(sorted({clip.emotion for clip in ordered}))
     return Corpus(root.stem, classes, ordered, missing=tuple(missing), facts=FACTS)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from inspect import signature
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -82,13 +83,19 @@ def restrict(corpus: Corpus, config: DataConfig) -> Corpus:
 
 
 def _check(corpus: object, adapter: Adapter) -> Corpus:
-    """Refuse what no adapter may return."""
+    """Refuse what no adapter may return, and two files of one name."""
     said = f"data.corpus: what reads {adapter.FACTS.name} returned"
     if not isinstance(corpus, Corpus):
         raise PlugError(f"{said} {type(corpus).__name__}; it must be a vfer.corpora.Corpus")
-    names = [clip.name for clip in corpus.clips]
-    if names != sorted(set(names)):
-        raise PlugError(f"{said} clips that are not ordered by name, or two of one name")
+    files: dict[str, Path] = {}
+    for clip in corpus.clips:
+        if files.setdefault(clip.name, clip.path) is not clip.path:
+            raise ValueError(
+                f"{files[clip.name]} and {clip.path} are both called {clip.name!r} (a clip's name "
+                "has no suffix): rename or remove one of them"
+            )
+    if list(files) != sorted(files):
+        raise PlugError(f"{said} clips that are not ordered by name")
     strange = {clip.emotion for clip in corpus.clips} - set(corpus.classes)
     if strange:
         raise PlugError(f"{said} clips of {min(strange)!r}, which is not among its classes")

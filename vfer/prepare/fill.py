@@ -98,7 +98,7 @@ def fill(
         prepare: What is done to a clip.
 
     Raises:
-        RuntimeError: If no preparing process lives.
+        RuntimeError: If no preparing process lives, or a video changes while it is prepared.
     """
     store = open_store(corpus, config)
     number, ranks = share
@@ -115,7 +115,13 @@ def fill(
                 _fill_crops(store, clips, config, prepare, progress)
             if key is not None:
                 _fill_flow(mine, store, config.flow, progress)
-    if not _is_full(store, corpus, key):
+        changed = store.missing(mine.clips)
+        if changed:
+            raise RuntimeError(
+                f"{changed[0].path} has changed while it was prepared, and {len(changed) - 1} "
+                "more: wait until the copy is complete, then the same command resumes"
+            )
+    if ranks > 1 and not _is_full(store, corpus, key):
         console.print(f"process {number} of {ranks}: waiting for the clips of the others")
         while not _is_full(store, corpus, key):
             time.sleep(1)
