@@ -15,8 +15,7 @@ from vfer.fit.datamodule import StageData
 from vfer.fit.datasets import ClipDataset, Frames, Part, StepDataset, part, shares
 from vfer.fit.plan import Randomness
 from vfer.flow.settings import FlowConfig
-from vfer.prepare.store import CropStore, Entry, array_bytes, flow_key
-from vfer.runtime.files import atomic_write
+from vfer.prepare.store import CropStore, Entry, flow_key
 from vfer.segments.images import stream_inputs
 from vfer.segments.indices import WindowConfig, fit_length, windows
 
@@ -51,9 +50,7 @@ def made(made_store):
         t = store.entry(clip.name).frames
         values = 10 * i + np.arange(t - 1) + 1
         flow = np.ones((t - 1, 2, 150, 110), np.float16) * values[:, None, None, None]
-        path = store.flow_path(clip.name, flow_key(CACHED.flow))
-        path.parent.mkdir(exist_ok=True)
-        atomic_write(path, array_bytes(flow.astype(np.float16)))
+        store.add_flow(clip.name, flow_key(CACHED.flow), flow.astype(np.float16))
     return corpus, store
 
 

@@ -292,7 +292,7 @@ def test_the_processes_of_a_launcher_share_the_clips_and_make_the_same_store(
     assert "usable" not in said[1]
     (alone,), (shared,) = ((tmp_path / n / "crops").iterdir() for n in ("alone", "shared"))
     assert files(CropStore(alone)) == files(CropStore(shared))
-    assert len(files(CropStore(alone))) == 3 * 18 + 1
+    assert len(files(CropStore(alone))) == 4 * 18 + 1
 
 
 @pytest.mark.slow

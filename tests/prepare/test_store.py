@@ -1,4 +1,5 @@
 import pickle
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -177,28 +178,83 @@ def test_a_lost_crop_file_is_refused_with_the_remedy(tmp_path):
         store.crops(ENTRY.clip)
 
 
-def test_flow_is_read_back_and_flow_of_another_length_is_refused(tmp_path):
+def random_flow(t, seed=0):
+    return np.random.default_rng(seed).normal(size=(t, 2, 150, 110)).astype(np.float16)
+
+
+def test_flow_is_read_back_by_another_store_object(tmp_path):
     store = CropStore(tmp_path)
     store.add(ENTRY, random_crops(3))
-    flow = np.random.default_rng(0).normal(size=(2, 2, 150, 110)).astype(np.float16)
-    path = store.flow_path(ENTRY.clip, "k")
-    path.parent.mkdir()
-    np.save(path, flow)
-    np.testing.assert_array_equal(store.flow(ENTRY.clip, "k"), flow)
-    path.unlink()
-    np.save(path, flow[:1])
-    with pytest.raises(ValueError, match="prepare again"):
+    assert not store.has_flow(ENTRY.clip, "k")
+    store.add_flow(ENTRY.clip, "k", random_flow(2))
+    store = CropStore(tmp_path)
+    assert store.has_flow(ENTRY.clip, "k")
+    assert not store.has_flow(ENTRY.clip, "other")
+    np.testing.assert_array_equal(store.flow(ENTRY.clip, "k"), random_flow(2))
+
+
+def test_flow_without_its_record_is_not_there_as_it_may_be_another_clips(tmp_path):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    store.add_flow(ENTRY.clip, "k", random_flow(2))
+    (record,) = tmp_path.glob("flow-k/*.json")
+    record.unlink()
+    assert not CropStore(tmp_path).has_flow(ENTRY.clip, "k")
+    with pytest.raises(ValueError, match=rf"{record.name}.*prepare again"):
         CropStore(tmp_path).flow(ENTRY.clip, "k")
-    assert store.flow_path(ENTRY.clip, "other") != path
+
+
+def _flip(folder, own, other):
+    data = bytearray((folder / own).with_suffix(".npy").read_bytes())
+    data[-1] ^= 1
+    (folder / own).with_suffix(".npy").write_bytes(data)
+
+
+def _take(kinds):
+    def change(folder, own, other):
+        for kind in kinds:
+            shutil.copy((folder / other).with_suffix(kind), (folder / own).with_suffix(kind))
+
+    return change
+
+
+def _shorten(folder, own, other):
+    np.save((folder / own).with_suffix(".npy"), random_flow(1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_flip, _take([".npy"]), _take([".npy", ".json"]), _shorten],
+    ids=["a flipped byte", "another clip's", "another clip's with its record", "shorter"],
+)
+def test_flow_that_is_not_what_was_written_for_the_clip_is_refused_with_the_remedy(
+    tmp_path, change
+):
+    store = CropStore(tmp_path)
+    for seed, name in enumerate((ENTRY.clip, "other")):
+        store.add(replace(ENTRY, clip=name), random_crops(3, seed))
+        store.add_flow(name, "k", random_flow(2, seed))
+    own = entry_id(ENTRY.clip)
+    change(tmp_path / "flow-k", own, entry_id("other"))
+    with pytest.raises(ValueError, match=rf"{own}.*prepare again"):
+        CropStore(tmp_path).flow(ENTRY.clip, "k")
+    assert len(CropStore(tmp_path).flow("other", "k")) == 2
+
+
+def test_flow_of_earlier_crops_is_removed_with_them(tmp_path):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+    store.add_flow(ENTRY.clip, "k", random_flow(2))
+    store.add(ENTRY, random_crops(3, 1))
+    assert not store.has_flow(ENTRY.clip, "k")
+    assert list((tmp_path / "flow-k").iterdir()) == []
 
 
 def test_a_clip_of_one_frame_has_flow_of_no_pairs(tmp_path):
     store = CropStore(tmp_path)
     store.add(replace(ENTRY, frames=1), random_crops(1))
-    path = store.flow_path(ENTRY.clip, "k")
-    path.parent.mkdir()
-    np.save(path, np.empty((0, 2, 150, 110), np.float16))
-    assert store.flow(ENTRY.clip, "k").shape == (0, 2, 150, 110)
+    store.add_flow(ENTRY.clip, "k", np.empty((0, 2, 150, 110), np.float16))
+    assert CropStore(tmp_path).flow(ENTRY.clip, "k").shape == (0, 2, 150, 110)
 
 
 OTHER_SETTINGS = {

@@ -20,7 +20,7 @@ from vfer.flow.settings import FlowConfig
 from vfer.prepare.check import content_duplicates
 from vfer.prepare.clip import PRELOAD, Decode, prepare_clip, unprepared
 from vfer.prepare.corpus import hints
-from vfer.prepare.store import CropStore, Entry, array_bytes, flow_key, store_key
+from vfer.prepare.store import CropStore, Entry, flow_key, store_key
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
 from vfer.runtime.pool import Died, cores, impatient, outcomes
@@ -132,13 +132,13 @@ def fill(
 
 def _is_full(store: CropStore, corpus: Corpus, key: str | None) -> bool:
     return not store.missing(corpus.clips) and (
-        key is None or all(store.flow_path(c.name, key).is_file() for c in store.usable(corpus))
+        key is None or all(store.has_flow(c.name, key) for c in store.usable(corpus))
     )
 
 
 def _fill_flow(corpus: Corpus, store: CropStore, config: FlowConfig, progress: Progress) -> None:
     key = flow_key(config)
-    missing = [c for c in store.usable(corpus) if not store.flow_path(c.name, key).is_file()]
+    missing = [c for c in store.usable(corpus) if not store.has_flow(c.name, key)]
     if not missing:
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -150,9 +150,7 @@ def _fill_flow(corpus: Corpus, store: CropStore, config: FlowConfig, progress: P
             for i in range(0, len(crops) - 1, 32)
         ]
         empty = torch.empty(0, 2, *crops.shape[1:3], dtype=torch.float16)
-        path = store.flow_path(clip.name, key)
-        path.parent.mkdir(exist_ok=True)
-        atomic_write(path, array_bytes(torch.cat([empty, *parts]).numpy()))
+        store.add_flow(clip.name, key, torch.cat([empty, *parts]).numpy())
         progress.advance(task)
 
 

@@ -3,8 +3,9 @@
 An entry is ``crops/<id>.npy``, uint8 ``(T, 150, 110, 3)``, and its record ``clips/<id>.json``,
 written after it: a record means that the entry is whole. A clip that cannot be used has a record
 with the reason, and no crops. Optical flow of neighbouring frames is kept beside the crops,
-``flow-<key>/<id>.npy``, float16 ``(T−1, 2, 150, 110)`` in pixels a frame. Arrays are read as
-memory maps, so what is not needed stays on disk.
+``flow-<key>/<id>.npy``, float16 ``(T−1, 2, 150, 110)`` in pixels a frame, and its record
+``<id>.json``: whose it is, of which crops, and its hash. Arrays are read as memory maps, so what is
+not needed stays on disk.
 """
 
 import csv
@@ -98,7 +99,7 @@ class CropStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._entries: dict[str, Entry] = {}
-        self._checked: set[str] = set()
+        self._checked: set[Path] = set()
         # Opening costs more than reading; each open map holds a file handle.
         self._map = lru_cache(maxsize=256)(_map)
 
@@ -158,7 +159,7 @@ class CropStore:
         record = asdict(entry)
         self._entries.pop(entry.clip, None)
         (self.directory / "clips" / f"{name}.json").unlink(missing_ok=True)
-        for flow in self.directory.glob(f"flow-*/{glob.escape(name)}.npy"):
+        for flow in self.directory.glob(f"flow-*/{glob.escape(name)}.*"):
             flow.unlink()
         if crops is None:
             (self.directory / "crops" / f"{name}.npy").unlink(missing_ok=True)
@@ -192,24 +193,53 @@ class CropStore:
         entry = self.entry(clip)
         path = self.directory / "crops" / f"{entry_id(clip)}.npy"
         crops = self._map(path, (entry.frames, HEIGHT, WIDTH, 3), np.uint8)
-        if clip not in self._checked:
+        if path not in self._checked:
             if sha256(path) != entry.crops:
                 raise ValueError(f"{path} is not what was written ({clip}); {_REMEDY}")
-            self._checked.add(clip)
+            self._checked.add(path)
         return crops
 
-    def flow_path(self, clip: str, key: str) -> Path:
-        """Return where the flow of a clip under the flow settings ``key`` is kept."""
+    def _flow_path(self, clip: str, key: str) -> Path:
         return self.directory / f"flow-{key}" / f"{entry_id(clip)}.npy"
+
+    def has_flow(self, clip: str, key: str) -> bool:
+        """Return whether the flow of a clip under the flow settings ``key`` is there."""
+        path = self._flow_path(clip, key)
+        return path.is_file() and path.with_suffix(".json").is_file()
+
+    def add_flow(self, clip: str, key: str, flow: NDArray[np.float16]) -> None:
+        """Write the flow of a clip, then the record that says whose it is and that it is whole.
+
+        Args:
+            clip: A usable clip.
+            key: Of the flow settings, see ``flow_key``.
+            flow: ``(T−1, 2, 150, 110)`` float16, crop pixels a frame.
+        """
+        path = self._flow_path(clip, key)
+        path.parent.mkdir(exist_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        data = array_bytes(flow)
+        atomic_write(path, data)
+        record = {"clip": clip, "crops": self.entry(clip).crops}
+        record["flow"] = hash_bytes(data).hexdigest()
+        write_json(path.with_suffix(".json"), record)
 
     def flow(self, clip: str, key: str) -> NDArray[np.float16]:
         """Return the flow between neighbouring frames, ``(T−1, 2, 150, 110)`` float16, px a frame.
 
         Raises:
-            ValueError: If the file is not what the clip's record says.
+            ValueError: If the file is not what was written for this clip and its crops.
         """
-        shape = (self.entry(clip).frames - 1, 2, HEIGHT, WIDTH)
-        return self._map(self.flow_path(clip, key), shape, np.float16)
+        entry = self.entry(clip)
+        path = self._flow_path(clip, key)
+        flow = self._map(path, (entry.frames - 1, 2, HEIGHT, WIDTH), np.float16)
+        if path not in self._checked:
+            said = path.with_suffix(".json")
+            found = {"clip": clip, "crops": entry.crops, "flow": sha256(path)}
+            if not said.is_file() or read_json(said) != found:
+                raise ValueError(f"{path} is not what {said.name} says ({clip}); {_REMEDY}")
+            self._checked.add(path)
+        return flow
 
     def fingerprint(self, corpus: Corpus) -> str:
         """Return a key of the corpus as prepared: names, subjects, labels, sources of all clips."""
@@ -233,7 +263,7 @@ def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
     return array
 
 
-_REMEDY = "remove it and its record in clips/, and prepare again"
+_REMEDY = "remove it and its record (of crops in clips/, of flow beside it), and prepare again"
 
 _FLOW_FORMAT = 2  # to be raised when the same settings give other flow
 
