@@ -163,3 +163,20 @@ def test_at_the_papers_learning_rate_both_streams_are_learnt_end_to_end_through_
 
     losses = losses_of(SegmentNetwork(streams, 15, 3), draw, 30)
     assert sum(losses[-10:]) / 10 < 0.7 < 1.1 < losses[0]  # ln 3 is that of knowing nothing
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("vlan_lr", [None, 0.2])
+def test_weights_decay_and_biases_do_not(name, vlan_lr):
+    """Without a gradient only the decay moves a parameter."""
+    model = network("vlan")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    config = OptimizerConfig(name=name, lr=0.1, weight_decay=0.5, vlan_lr=vlan_lr)
+    StageModule(model, config, 1, VLAN).configure_optimizers().step()
+    rates = {"vlan.a": vlan_lr or 0.1}
+    for key, parameter in model.named_parameters():
+        left = 1 if key.endswith("bias") else 1 - rates.get(key, 0.1) * 0.5
+        torch.testing.assert_close(parameter, torch.full_like(parameter, left), msg=key)

@@ -100,7 +100,7 @@ class OptimizerConfig:
         lr: Learning rate, above 0; the paper's is 0.001.
         vlan_lr: In ``vlan``, that of EmotionalVlan's aₖ, above 0; null takes ``lr``.
         momentum: Of SGD, 0…1.
-        weight_decay: At least 0.
+        weight_decay: Of weights, not of biases; at least 0.
         schedule: ``constant``, or ``cosine`` to 0 over the stage's iterations.
         clip_norm: Gradients longer than this are shortened to it; null leaves them.
     """

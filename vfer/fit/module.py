@@ -82,23 +82,31 @@ class StageModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
         """Return SGD or AdamW, with a constant or a cosine schedule by step."""
         config = self.settings
-        trained: Any = [p for p in self.parameters() if p.requires_grad]
-        vlan = getattr(self.network, "vlan", None)
-        if config.vlan_lr is not None and vlan is not None and vlan.a.requires_grad:
-            others = [p for p in trained if p is not vlan.a]
-            trained = [{"params": others}, {"params": [vlan.a], "lr": config.vlan_lr}]
         optimizer: Optimizer
         if config.name == "sgd":
-            optimizer = SGD(
-                trained,
-                config.lr,
-                momentum=config.momentum,
-                weight_decay=config.weight_decay,
-                fused=True,
-            )
+            optimizer = SGD(self._groups(), config.lr, momentum=config.momentum, fused=True)
         else:
-            optimizer = AdamW(trained, config.lr, weight_decay=config.weight_decay, fused=True)
+            optimizer = AdamW(self._groups(), config.lr, fused=True)
         if config.schedule == "constant":
             return optimizer
         schedule = CosineAnnealingLR(optimizer, self.iterations)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return what is trained in groups of one learning rate and one decay.
+
+        Biases do not decay, as in the recipes of Caffe and MatConvNet for AlexNet.
+        """
+        config = self.settings
+        vlan_lr = config.lr if config.vlan_lr is None else config.vlan_lr
+        a = getattr(getattr(self.network, "vlan", None), "a", None)
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                rate = vlan_lr if parameter is a else config.lr
+                decay = 0.0 if "bias" in name.rpartition(".")[2] else config.weight_decay
+                groups.setdefault((rate, decay), []).append(parameter)
+        return [
+            {"params": params, "lr": lr, "weight_decay": decay}
+            for (lr, decay), params in groups.items()
+        ]
