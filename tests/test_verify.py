@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ import yaml
 from vfer.results.apart import UNTESTED
 from vfer.results.bundle import assemble, list_files, seal, write_fold, write_folds
 from vfer.results.clips import ClipFacts, write_clips
+from vfer.results.cross import write_models
 from vfer.results.scoring import Header, across_seeds
 from vfer.results.tables import (
     ClipResult,
@@ -22,7 +23,7 @@ from vfer.results.tables import (
     Tables,
     read_tables,
 )
-from vfer.runtime.files import write_json
+from vfer.runtime.files import read_json, write_json
 from vfer.verify import doubts, main, verify
 
 CLASSES = ("anger", "happiness", "sadness")
@@ -730,3 +731,57 @@ def test_runs_without_torch(bundle):
     assert subprocess.run([sys.executable, "-c", code, bundle], check=False).returncode == 0
     command = [sys.executable, "-m", "vfer.verify", bundle]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def crossed(tmp_path):
+    """A bundle of models that were trained elsewhere, and tested on everybody."""
+    output = tmp_path / "crossed"
+    output.mkdir()
+    everybody = sorted(s for group in GROUPS for s in group)
+    parts = [make_fold(fold) for fold in range(len(GROUPS))]
+    clips = tuple(replace(row, fold=0) for tables in parts for row in tables.clips)
+    segments = tuple(replace(row, fold=0) for tables in parts for row in tables.segments)
+    write_folds(output / "folds.json", [everybody])
+    write_config(output, CONFIG)
+    corpus = {"name": "toy", "classes": CLASSES, "clips": len(clips), "fingerprint": "0"}
+    write_json(output / "environment.json", {"commit": "abc", "corpus": corpus})
+    write_facts(output, clips)
+    run = {"name": "elsewhere", "corpus": "other", "classes": CLASSES, "files": "0"}
+    models = [{"fold": k, "weights": "0", "videos": [video_of(f"other/{k}")]} for k in range(2)]
+    write_models(output, run, models)
+    write_fold(output, 0, Tables(clips, segments), subjects=everybody, classes=CLASSES)
+    assemble(output, replace(HEADER, protocol="cross_corpus"))
+    seal(output)
+    return output
+
+
+def test_models_on_a_corpus_that_they_have_not_seen(crossed):
+    assert differences(crossed) == ""
+    assert read_json(crossed / "results.json")["protocol"] == {"name": "cross_corpus", "groups": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda m: m["models"][1]["videos"].append(video_of("ada/anger, take 0")),
+            "models.json: model of fold 1: videos: found ada/anger, take 0, recomputed no clip",
+        ),
+        (lambda m: m["models"].clear(), "models.json: models: found none"),
+        (lambda m: m["models"][0].update(videos=[]), "trained on nothing"),
+        (lambda m: m["run"].update(classes=["anger", "sadness"]), "classes: found happiness"),
+        (lambda m: m.pop("run"), "models.json: (cannot be read): found 'run'"),
+    ],
+)
+def test_what_the_models_have_seen_is_checked(crossed, change, message):
+    edit_json(crossed / "models.json", change)
+    hash_again(crossed)
+    assert message in differences(crossed)
+
+
+def test_the_record_of_the_models_must_be_there(crossed):
+    (crossed / "models.json").unlink()
+    hash_again(crossed)
+    assert "files.json: models.json: found not listed" in differences(crossed)
+    assert "models.json: (cannot be read)" in differences(crossed)

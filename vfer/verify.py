@@ -17,6 +17,7 @@ from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds, seed_folders
 from vfer.results.checks import Difference, check_tables
 from vfer.results.clips import CLIPS, check_clips, read_clips
+from vfer.results.cross import CROSS_CORPUS, MODELS, check_models
 from vfer.results.records import (
     check_config,
     check_excluded,
@@ -153,7 +154,9 @@ def _contents(directory: Path) -> Iterator[Difference]:
     yield from check_tables(directory, tables, classes, folds)
     yield from check_folds(directory, tables, header, folds)
     yield from check_excluded(tables, classes, environment)
-    yield from _listed(directory, config, folds)
+    cross = header.protocol == CROSS_CORPUS
+    stages = [] if cross or config is None else stage_folders(config)
+    yield from _listed(directory, stages, folds, [*LATER, *([MODELS] if cross else [])])
     if facts is None:
         yield Difference(CLIPS.name, "(whole file)", "missing", "the video of every clip")
     else:
@@ -163,7 +166,10 @@ def _contents(directory: Path) -> Iterator[Difference]:
         yield Difference("config.yaml", "(whole file)", "missing", "the config of the run")
     else:
         yield from check_config(config, header, folds, environment)
-        yield from check_stages(directory, config, tables, folds, facts or ())
+        if not cross:
+            yield from check_stages(directory, config, tables, folds, facts or ())
+    if cross:
+        yield from check_models(directory, header, facts or ())
     try:
         expected = results(tables, header, folds)
     except ValueError as error:
@@ -173,20 +179,20 @@ def _contents(directory: Path) -> Iterator[Difference]:
 
 
 def _listed(
-    directory: Path, config: Mapping[str, Any] | None, folds: Mapping[int, Sequence[str]]
-) -> Iterator[Difference]:
-    """Check that ``files.json`` names the config and the records of every fold and stage."""
-    stages = [] if config is None else [f"{stage}/stage.json" for stage in stage_folders(config)]
+    directory: Path, stages: Sequence[str], folds: Mapping[int, Sequence[str]],
+    records: Sequence[str],
+) -> Iterator[Difference]:  # fmt: skip
+    """Check that ``files.json`` names the records of the bundle, of every fold and stage."""
     needed = [
         f"{fold_directory(directory, fold).name}/{name}"
         for fold in folds
-        for name in (MARKER, *TABLES, *stages)
+        for name in (MARKER, *TABLES, *(f"{stage}/stage.json" for stage in stages))
     ]
     try:
         listed = read_json(directory / "files.json")
     except ValueError:  # told by `_files`
         return
-    for name in (*LATER, *needed):
+    for name in (*records, *needed):
         if isinstance(listed, dict) and name not in listed:
             yield Difference("files.json", name, "not listed", "a SHA-256")
 

@@ -15,6 +15,7 @@ from vfer.results.apart import UNTESTED, held_clips
 from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts, check_videos
+from vfer.results.cross import CROSS_CORPUS
 from vfer.results.scoring import PROTOCOLS, Header
 from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_json, sha256
@@ -77,7 +78,8 @@ def check_config(
         yield Difference("environment.json", "corpus.classes", known, f"{classes} {told}")
     if wanted and set(wanted) != set(classes):
         yield Difference("config.yaml", "data.classes", wanted, f"{classes} {told}")
-    yield from _check_groups(setting(config, "protocol.folds"), folds)
+    if header.protocol != CROSS_CORPUS:  # there all are in one fold
+        yield from _check_groups(setting(config, "protocol.folds"), folds)
 
 
 def _check_groups(wanted: Any, folds: Folds) -> Iterator[Difference]:  # noqa: ANN401 - any YAML

@@ -16,7 +16,7 @@ from vfer.results.tally import MEASURES, Tally, confusion_matrix, counted, cover
 SCHEMA = 1
 """The version of ``results.json``."""
 SELECTIONS = ("last", "validation")
-PROTOCOLS = ("losgo",)
+PROTOCOLS = ("losgo", "cross_corpus")
 CONTROLS = {
     "permuted_labels": "trained on labels permuted within each subject",
     "shuffled_frames": "every clip's frames in random order",
