@@ -353,11 +353,45 @@ def test_a_manifest_keeps_its_columns_and_names_bad_rows(tmp_path):
     file = tmp_path / "m.csv"
     file.write_text("path,subject,emotion,fold,light\na.mp4,x,joy,1,dim\nb.mp4,y,fear,0,\n")
     corpus = manifest.read(file)
-    (clip,) = corpus.clips
+    clip, absent = corpus.clips
     assert (clip.emotion, clip.fold, clip.extra) == ("happiness", 1, (("light", "dim"),))
-    assert [name for name, _ in corpus.missing] == ["b"]
+    assert (absent.name, absent.excluded) == ("b", None)  # what became of it, preparing tells
     file.write_text("path,subject,emotion\na.mp4,x,fear\na.mp4,,fear\n")
     with pytest.raises(ValueError, match="row 3: subject is empty"):
+        manifest.read(file)
+
+
+def test_a_manifests_clips_are_named_by_where_their_files_are_however_the_path_is_written(tmp_path):
+    folder, other = tmp_path / "x", tmp_path / "other"
+    touch(folder, "a.mp4", "in/b.mp4")
+    touch(other, "c.mp4", "d.mp4")
+    paths = ["../x/a.mp4", str(folder / "in/b.mp4"), "in/../../other/c.mp4", str(other / "d.mp4")]
+    file = folder / "m.csv"
+    file.write_text("path,subject,emotion\n" + "".join(f"{p},s,fear\n" for p in paths))
+    named = {clip.name: clip.path for clip in manifest.read(file).clips}
+    assert named == {
+        "a": folder / "a.mp4",
+        "in/b": folder / "in/b.mp4",
+        "../other/c": other / "c.mp4",
+        str(other / "d"): other / "d.mp4",
+    }
+
+
+@pytest.mark.parametrize("again", ["a.mp4", "./a.mp4", "../x/a.mp4", "{absolute}"])
+def test_a_file_in_two_rows_of_a_manifest_is_refused_by_both_numbers(tmp_path, again):
+    folder = tmp_path / "x"
+    touch(folder, "a.mp4", "b.mp4")
+    again = again.format(absolute=folder / "a.mp4")
+    file = folder / "m.csv"
+    file.write_text(f"path,subject,emotion\na.mp4,x,fear\nb.mp4,x,fear\n{again},y,anger\n")
+    with pytest.raises(ValueError, match=r"row 4: .*a\.mp4 is the file of row 2"):
+        manifest.read(file)
+
+
+def test_a_manifest_that_is_no_csv_file_is_refused_by_its_name(tmp_path):
+    file = tmp_path / "m.csv"
+    file.write_text('path,subject,emotion\n"a.mp4"x,s,fear\n')
+    with pytest.raises(ValueError, match=r"m\.csv is no CSV file"):
         manifest.read(file)
 
 

@@ -7,6 +7,8 @@ of its own.
 """
 
 import csv
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from vfer.corpora import Clip, Corpus, Facts, is_video, squeeze
@@ -28,9 +30,13 @@ def _clip(row: dict[str, str], folder: Path) -> Clip:
     for column in _NEEDED:
         if not row[column]:
             raise ValueError(f"{column} is empty")
-    path = folder / row["path"]
-    if not is_video(path):
+    given = Path(row["path"])
+    if not is_video(given):
         raise ValueError(f"path is {row['path']!r}, which is no video by its suffix")
+    # ``x/../a.mp4`` is ``a.mp4``; links stay as they are called.
+    path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - ``resolve`` follows links
+    below = path.is_relative_to(folder)
+    place = path if given.is_absolute() and not below else Path(os.path.relpath(path, folder))
     gender, fold = row.get("gender", "").lower(), row.get("fold", "")
     if gender not in _GENDERS:
         raise ValueError(f"gender is {gender!r}; it must be female, male or empty")
@@ -38,7 +44,7 @@ def _clip(row: dict[str, str], folder: Path) -> Clip:
         raise ValueError(f"fold is {fold!r}; it must be a number from 0, or empty")
     emotion = squeeze(row["emotion"])
     return Clip(
-        Path(row["path"]).with_suffix("").as_posix(),
+        place.with_suffix("").as_posix(),
         path,
         row["subject"],
         "happiness" if emotion == "joy" else emotion,
@@ -49,6 +55,24 @@ def _clip(row: dict[str, str], folder: Path) -> Clip:
     )
 
 
+def _rows(root: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield each row of a manifest with its number, the header being row 1."""
+    with root.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        columns = [name.strip().lower() for name in reader.fieldnames or ()]
+        lacking = [name for name in _NEEDED if name not in columns]
+        if lacking or len(set(columns)) != len(columns):
+            what = f"lacks {', '.join(lacking)}" if lacking else "names a column twice"
+            raise ValueError(f"{root}, row 1: the header {what}; needed are path,subject,emotion")
+        reader.fieldnames = columns
+        for number, row in enumerate(reader, 2):
+            if None in row or None in row.values():
+                raise ValueError(
+                    f"{root}, row {number}: has not {len(columns)} columns as the header"
+                )
+            yield number, {name: value.strip() for name, value in row.items()}
+
+
 def read(root: Path) -> Corpus:
     """Read a manifest.
 
@@ -57,7 +81,7 @@ def read(root: Path) -> Corpus:
 
     Returns:
         The corpus, called as the file without suffix, its classes the labels in alphabetical
-        order. Files that are not there are listed as missing.
+        order. Each row is a clip, whether its file is there or not.
 
     Raises:
         FileNotFoundError: If the manifest, or all of its files, are not there.
@@ -68,31 +92,25 @@ def read(root: Path) -> Corpus:
             f"no manifest at {root}: --data.root must name a CSV file with the columns "
             "path,subject,emotion"
         )
-    clips: dict[Path, Clip] = {}
-    missing: list[tuple[str, str]] = []
-    with root.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        columns = [name.strip().lower() for name in reader.fieldnames or ()]
-        lacking = [name for name in _NEEDED if name not in columns]
-        if lacking or len(set(columns)) != len(columns):
-            what = f"lacks {', '.join(lacking)}" if lacking else "names a column twice"
-            raise ValueError(f"{root}, row 1: the header {what}; needed are path,subject,emotion")
-        reader.fieldnames = columns
-        for number, row in enumerate(reader, 2):
+    clips: list[Clip] = []
+    first: dict[Path, int] = {}  # the row that names a file
+    folder = Path(os.path.abspath(root.parent))  # noqa: PTH100 - as above
+    try:
+        for number, row in _rows(root):
             try:
-                if None in row or None in row.values():
-                    raise ValueError(f"has not {len(columns)} columns as the header")
-                clip = _clip({k: v.strip() for k, v in row.items()}, root.parent)
-                if clip.path in clips or clip.name in dict(missing):
-                    raise ValueError(f"{row['path']} is there twice")
+                clips.append(_clip(row, folder))
             except ValueError as error:
                 raise ValueError(f"{root}, row {number}: {error}") from None
-            if clip.path.is_file():
-                clips[clip.path] = clip
-            else:
-                missing.append((clip.name, f"row {number}: {clip.path} is not there"))
-    if not clips:
+            before = first.setdefault(clips[-1].path, number)
+            if before != number:
+                raise ValueError(
+                    f"{root}, row {number}: {row['path']} is the file of row {before}; give each "
+                    "file one row"
+                )
+    except csv.Error as error:
+        raise ValueError(f"{root} is no CSV file as it should be: {error}") from None
+    if not any(clip.path.is_file() for clip in clips):
         raise FileNotFoundError(f"none of the files that {root} names is there")
-    ordered = tuple(sorted(clips.values(), key=lambda clip: clip.name))
-    classes = tuple(sorted({clip.emotion for clip in ordered}))
-    return Corpus(root.stem, classes, ordered, missing=tuple(missing), facts=FACTS)
+    clips.sort(key=lambda clip: clip.name)
+    classes = tuple(sorted({clip.emotion for clip in clips}))
+    return Corpus(root.stem, classes, tuple(clips), facts=FACTS)

@@ -2,10 +2,9 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -14,16 +13,10 @@ from vfer.config.tree import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.prepare.clip import PRELOAD
 from vfer.prepare.corpus import hints, read_copy, rendered, restrict
+from vfer.prepare.sources import content_duplicates, hash_video, wrong_head
 from vfer.runtime.console import bar, make_console
-from vfer.runtime.files import sha256
 from vfer.runtime.pool import Died, cores, impatient, outcomes
 from vfer.video import ATTEMPTS, MIN_PROMISED, VideoError, decode, probe
-
-_CONTAINER = {
-    ".avi": "AVI", ".flv": "FLV", ".mkv": "Matroska", ".webm": "Matroska", ".mp4": "MP4",
-    ".mov": "MP4",
-}  # fmt: skip
-_MP4 = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip")
 
 
 @dataclass(frozen=True)
@@ -71,40 +64,6 @@ class Comparison:
         return not (self.missing or self.unreadable) and all(
             c.expected in (None, c.found) for c in self.counts
         )
-
-
-def content_duplicates(hashes: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Return names of equal content: ``hashes`` gives each name's; groups and names in order."""
-    names = defaultdict(list)
-    for name, found in sorted(hashes.items()):
-        names[found].append(name)
-    return sorted(tuple(group) for group in names.values() if len(group) > 1)
-
-
-def _container(head: bytes) -> str | None:
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "AVI"
-    if head[:3] == b"FLV":
-        return "FLV"
-    if head[:4] == b"\x1aE\xdf\xa3":
-        return "Matroska"
-    return "MP4" if head[4:8] in _MP4 else None
-
-
-def wrong_head(path: Path) -> tuple[str, str] | None:
-    """Return what is wrong with a video by its first bytes: ``unreadable`` or ``doubtful``, why."""
-    with path.open("rb") as file:
-        head = file.read(64)
-    if not head:
-        return "unreadable", "the file is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "unreadable", "a git-lfs pointer, not the video: run git lfs pull in the copy"
-    promised, found = _CONTAINER.get(path.suffix.lower()), _container(head)
-    if promised in (None, found):
-        return None
-    if found is None:
-        return "unreadable", f"the content is not {promised}"
-    return "doubtful", f"the content is {found}, not {promised}"
 
 
 def _decoded(seconds: float, decoders: Sequence[str], clip: Clip) -> tuple[str, str] | None:
@@ -172,25 +131,25 @@ def compare_copy(corpus: Corpus, config: DataConfig, deep: Console | None = None
     if deep is not None:
         whole_clips = [clip for clip in corpus.clips if seen[clip.name] is None]
         seen |= decode_all(whole_clips, config, deep)
-    wrong: dict[str, list[tuple[str, str]]] = {"unreadable": [], "doubtful": []}
+    wrong: dict[str, list[tuple[str, str]]] = {"missing": [], "unreadable": [], "doubtful": []}
     sizes = defaultdict(list)
     for clip in corpus.clips:
         if facts and clip.path.stem in facts.broken:
             wrong["doubtful"].append((clip.name, "known to be broken in the corpus"))
-        size = clip.path.stat().st_size
-        sizes[size].append(clip)
         said = seen[clip.name]
         if said is not None:
             wrong[said[0]].append((clip.name, said[1]))
-    alike = [c for size, group in sizes.items() if size and len(group) > 1 for c in group]
-    for group in content_duplicates({clip.name: sha256(clip.path) for clip in alike}):
+        if said is None or said[0] == "doubtful":
+            sizes[clip.path.stat().st_size].append(clip)
+    alike = [clip for group in sizes.values() if len(group) > 1 for clip in group]
+    for group in content_duplicates({clip.name: hash_video(clip.path) for clip in alike}):
         wrong["doubtful"].append(
             (group[0], f"the same content as {', '.join(map(repr, group[1:]))}")
         )
     return Comparison(
         corpus.name,
         tuple(counts),
-        corpus.missing,
+        (*corpus.missing, *wrong["missing"]),
         tuple((str(path), reason) for path, reason in corpus.unexpected),
         tuple(wrong["unreadable"]),
         tuple(wrong["doubtful"]),

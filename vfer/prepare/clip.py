@@ -11,8 +11,8 @@ from vfer.corpora import Clip
 from vfer.faces.alignment import align
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.faces.tracking import NoFaceError, track
+from vfer.prepare.sources import hash_video
 from vfer.prepare.store import Entry
-from vfer.runtime.files import sha256
 from vfer.video import DECODERS, MIN_PROMISED, Chunk, VideoError, decode, probe
 
 KEPT = 2**30
@@ -30,7 +30,7 @@ def unprepared(clip: Clip) -> Entry:
     try:
         about = clip.path.stat()
         entry = replace(entry, size=about.st_size, modified=about.st_mtime_ns)
-        return replace(entry, source=sha256(clip.path))
+        return replace(entry, source=hash_video(clip.path))
     except OSError as error:
         return replace(entry, reason=str(VideoError(clip.path, str(error.strerror))))
 

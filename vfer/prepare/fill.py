@@ -17,9 +17,9 @@ from vfer.corpora import Clip, Corpus, Facts
 from vfer.faces.settings import FaceConfig
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
-from vfer.prepare.check import content_duplicates
 from vfer.prepare.clip import PRELOAD, Decode, prepare_clip, unprepared
 from vfer.prepare.corpus import hints
+from vfer.prepare.sources import content_duplicates
 from vfer.prepare.store import CropStore, Entry, flow_key, store_key
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
@@ -174,10 +174,12 @@ def print_usable(
     reasons = [(c.name, "excluded", c.excluded) for c in corpus.clips if c.excluded is not None]
     entries = [store.entry(c.name) for c in corpus.clips if c.excluded is None]
     reasons += [(e.clip, e.status, e.reason) for e in entries if e.status != "ok"]
+    frames = [e.frames for e in entries if e.status == "ok"]
+    reasons += [(name, "missing", reason) for name, reason in corpus.missing]
     count = Counter(status for _, status, _ in reasons)
     summary = "".join(f", {n} {status}" for status, n in sorted(count.items()))
     console.print(
-        f"{corpus.name}: {len(corpus.clips)} clips, {len(corpus.clips) - len(reasons)} usable"
+        f"{corpus.name}: {len(corpus.clips)} clips, {len(frames)} usable"
         f"{summary}; crops in {store.directory}"
     )
     lines = [f"{status}: {name!r}: {reason}" for name, status, reason in reasons]
@@ -196,7 +198,6 @@ def print_usable(
         for label, word in hints(corpus)
     ]
     _print_new(lines, notes, console)
-    frames = [e.frames for e in entries if e.status == "ok"]
     _print_segments(frames, config, corpus.facts, console)
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from vfer.corpora import Clip, Corpus
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.flow.settings import FlowConfig
+from vfer.prepare.sources import hash_video
 from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_json
 
 T = TypeVar("T", bound=np.generic)
@@ -132,7 +133,7 @@ class CropStore:
             found = clip.path.stat()
             if (found.st_size, found.st_mtime_ns) == (entry.size, entry.modified):
                 return True
-            if sha256(clip.path) == entry.source:  # copied, or touched: known from here on
+            if hash_video(clip.path) == entry.source:  # copied, or touched: known from here on
                 self._entries[clip.name] = replace(
                     entry, size=found.st_size, modified=found.st_mtime_ns
                 )
