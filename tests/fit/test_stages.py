@@ -534,8 +534,14 @@ def test_compiled_networks_train_like_plain_ones(cache, dry, tmp_path):
     expected = train(open_tiny(cache, *plain), tmp_path / "plain", "vlan", 0, dry)
     run = open_tiny(cache, *plain, "--stages.compile", "true")
     found = train(run, tmp_path / "compiled", "vlan", 0, dry)
-    for ours, theirs in zip(found.network.parameters(), expected.network.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    run = open_tiny(cache, *plain, "--stages.vlan.iterations", 0)
+    start = train(run, tmp_path / "start", "vlan", 0, dry)
+    ours, theirs, before = (
+        torch.nn.utils.parameters_to_vector(left.network.parameters()).detach()
+        for left in (found, expected, start)
+    )
+    # a last bit may change which of two equal pixels a max-pool takes, and with it a gradient
+    assert (ours - theirs).norm() < 0.02 * (theirs - before).norm()
 
 
 def test_folds_run_in_two_places_make_one_bundle_when_they_are_brought_together(
