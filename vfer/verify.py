@@ -18,6 +18,7 @@ from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds, 
 from vfer.results.checks import Difference, check_tables
 from vfer.results.clips import CLIPS, check_clips, read_clips
 from vfer.results.cross import CROSS_CORPUS, MODELS, check_models
+from vfer.results.nested import POINTS, RECORD, check_nested, fold_configs
 from vfer.results.records import (
     check_config,
     check_excluded,
@@ -29,6 +30,7 @@ from vfer.results.records import (
 )
 from vfer.results.scoring import (
     CONTROLS,
+    NESTED,
     SCHEMA,
     SELECTIONS,
     Header,
@@ -138,6 +140,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         tables = read_tables(directory, classes)
         record = directory / "config.yaml"
         config = read_config(record) if record.is_file() else None
+        configs = fold_configs(directory, config or {}, header.selection, folds)
         facts = read_clips(directory) if (directory / CLIPS.name).is_file() else None
         environment = read_json(directory / "environment.json")
         name, count = (environment["corpus"][key] for key in ("name", "clips"))
@@ -155,8 +158,8 @@ def _contents(directory: Path) -> Iterator[Difference]:
     yield from check_folds(directory, tables, header, folds)
     yield from check_excluded(tables, classes, environment)
     cross = header.protocol == CROSS_CORPUS
-    stages = [] if cross or config is None else stage_folders(config)
-    yield from _listed(directory, stages, folds, [*LATER, *([MODELS] if cross else [])])
+    trained = {} if cross or config is None else configs
+    yield from _listed(directory, trained, folds, [*LATER, *([MODELS] if cross else [])])
     if facts is None:
         yield Difference(CLIPS.name, "(whole file)", "missing", "the video of every clip")
     else:
@@ -167,7 +170,9 @@ def _contents(directory: Path) -> Iterator[Difference]:
     else:
         yield from check_config(config, header, folds, environment)
         if not cross:
-            yield from check_stages(directory, config, tables, folds, facts or ())
+            yield from check_stages(directory, configs, tables, folds, facts or ())
+        if header.selection == NESTED:
+            yield from check_nested(directory, config, tables, folds, facts or ())
     if cross:
         yield from check_models(directory, header, facts or ())
     try:
@@ -179,20 +184,28 @@ def _contents(directory: Path) -> Iterator[Difference]:
 
 
 def _listed(
-    directory: Path, stages: Sequence[str], folds: Mapping[int, Sequence[str]],
-    records: Sequence[str],
+    directory: Path, configs: Mapping[int, Mapping[str, Any]],
+    folds: Mapping[int, Sequence[str]], always: Sequence[str],
 ) -> Iterator[Difference]:  # fmt: skip
-    """Check that ``files.json`` names the records of the bundle, of every fold and stage."""
+    """Check that ``files.json`` names what is always there, and the records of folds and stages."""
+    stages = {
+        fold: [f"{stage}/stage.json" for stage in stage_folders(config)]
+        for fold, config in configs.items()
+    }
     needed = [
         f"{fold_directory(directory, fold).name}/{name}"
         for fold in folds
-        for name in (MARKER, *TABLES, *(f"{stage}/stage.json" for stage in stages))
+        for name in (MARKER, *TABLES, *stages.get(fold, ()))
     ]
+    points = directory / POINTS
+    records = [path for path in points.rglob("*") if path.is_file()]
+    needed += [path.relative_to(directory).as_posix() for path in sorted(records)]
+    needed += [RECORD] if (directory / RECORD).is_file() else []
     try:
         listed = read_json(directory / "files.json")
     except ValueError:  # told by `_files`
         return
-    for name in (*records, *needed):
+    for name in (*always, *needed):
         if isinstance(listed, dict) and name not in listed:
             yield Difference("files.json", name, "not listed", "a SHA-256")
 

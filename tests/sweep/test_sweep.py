@@ -15,8 +15,8 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 from vfer.runtime.console import UsageError
 from vfer.sweep import run as sweep
 from vfer.sweep.main import main
+from vfer.sweep.plan import plan
 from vfer.sweep.points import choose, names_of, read_sweep
-from vfer.sweep.run import plan
 from vfer.verify import main as verify
 
 CONFIGS = Path(__file__).parents[2] / "configs"

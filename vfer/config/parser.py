@@ -149,6 +149,13 @@ def build_parser(prog: str) -> ArgumentParser:
             help="lines on single clips (excluded, unreadable …) that are in FILE are not printed "
             "again, and new ones are added to it; so a sweep says them once",
         )
+        parser.add_argument(
+            "--sweep",
+            type=Path,
+            metavar="FILE",
+            help="the run is a point of the sweep that FILE tells of, which vfer.sweep writes; "
+            "environment.json of the bundle says so",
+        )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
     if prog == "vfer.prepare":
         for name, said in _CHECKS.items():
@@ -230,4 +237,5 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         options=options,
         sheets=getattr(made, "sheets", None),
         notes=getattr(made, "notes", None),
+        sweep=getattr(made, "sweep", None),
     )

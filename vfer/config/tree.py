@@ -406,6 +406,7 @@ class Config:
         options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
         sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
         notes: Of ``vfer.fit``: a file of lines on clips that are not printed again, or None.
+        sweep: Of ``vfer.fit``: a file on the sweep of which the run is a point, or None.
     """
 
     data: DataConfig
@@ -421,3 +422,4 @@ class Config:
     options: frozenset[str] = frozenset()
     sheets: Path | None = None
     notes: Path | None = None
+    sweep: Path | None = None

@@ -1,5 +1,6 @@
 """What a run was made with: versions, device, commit, corpus."""
 
+import os
 import platform
 import secrets
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+from vfer.config.tree import Config
 from vfer.fit.run import Run
 from vfer.results import bundle
 from vfer.runtime.console import UsageError
@@ -56,6 +58,16 @@ def made_with() -> dict[str, Any]:
     }
 
 
+def _sweep(config: Config) -> dict[str, Any] | None:
+    """Return of which sweep a run is a point, which nothing else in its bundle could tell."""
+    if config.sweep is not None:
+        told = read_json(config.sweep)
+        return {"file": told["file"], "keys": told["keys"], "points": len(told["points"])}
+    if "WANDB_SWEEP_ID" in os.environ:  # one of its agents' points: how many there are, W&B knows
+        return {"file": f"W&B {os.environ['WANDB_SWEEP_ID']}", "keys": None, "points": None}
+    return None
+
+
 def write_environment(run: Run) -> str:
     """Write ``environment.json`` at the first call of a run; later calls leave it as it is.
 
@@ -95,6 +107,7 @@ def write_environment(run: Run) -> str:
             "seed": config.protocol.seed,
             "decoder": dict(Counter(e.decoder for e in entries if e.decoder)),
             "plugs": run.plugs,
+            "sweep": _sweep(config),
             "group": group,
             "store": run.store.directory.name,
             "corpus": {

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vfer.config.tree import Config
+from vfer.config.tree import Config, StageConfig
 from vfer.results.tables import STAGES
+from vfer.runtime.console import UsageError
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,35 @@ def stages_of(config: Config) -> tuple[Stage, ...]:
     singles = tuple(Stage(name, (name,), single=True) for name in streams)
     regression = config.stages.schema == "non_trained"
     return (*singles, Stage(vlan, streams, after=streams, regression=regression))
+
+
+def check_validation(config: Config, groups: int | None) -> None:
+    """Refuse ``protocol.selection: validation`` where there is nothing to choose, or by nobody.
+
+    Args:
+        config: The parsed command line.
+        groups: How many subject groups there are, or None where only the corpus can tell.
+
+    Raises:
+        UsageError: Saying what to change.
+    """
+    if groups is not None and groups < 3:
+        raise UsageError(
+            f"protocol.selection is validation and there are {groups} subject groups: one "
+            "tests and one validates, so that at least 3 are needed (protocol.folds.groups)"
+        )
+    if config.model.descriptor is not None:
+        raise UsageError(
+            "protocol.selection is validation, which chooses an iteration, and a descriptor has "
+            "none: set protocol.selection to last"
+        )
+    for stage in stages_of(config):
+        settings: StageConfig = getattr(config.stages, stage.name)
+        if settings.iterations and not settings.measure_every:
+            raise UsageError(
+                f"stages.{stage.name}.measure_every is 0 and protocol.selection validation: "
+                "without points of the curve there is nothing to choose from"
+            )
 
 
 @dataclass(frozen=True)

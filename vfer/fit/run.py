@@ -12,7 +12,7 @@ from vfer.config.keys import differing, flatten
 from vfer.config.tree import Config, StageConfig
 from vfer.corpora import Clip, Corpus
 from vfer.fit.datasets import Frames, Part, part
-from vfer.fit.plan import Stage, stages_of
+from vfer.fit.plan import Stage, check_validation, stages_of
 from vfer.fit.stage_folder import find_source
 from vfer.folds import Groups, deal_sentences, explicit, losgo, official
 from vfer.networks import AlexNetStream, load_weights
@@ -167,26 +167,6 @@ def plugs_of(config: Config) -> dict[str, Any]:
     return {one.key: identity(one) for one in own if one is not None}
 
 
-def _check_validation(config: Config, groups: Groups) -> None:
-    if len(groups) < 3:
-        raise UsageError(
-            f"protocol.selection is validation and there are {len(groups)} subject groups: one "
-            "tests and one validates, so that at least 3 are needed (protocol.folds.groups)"
-        )
-    if config.model.descriptor is not None:
-        raise UsageError(
-            "protocol.selection is validation, which chooses an iteration, and a descriptor has "
-            "none: set protocol.selection to last"
-        )
-    for stage in stages_of(config):
-        settings: StageConfig = getattr(config.stages, stage.name)
-        if settings.iterations and not settings.measure_every:
-            raise UsageError(
-                f"stages.{stage.name}.measure_every is 0 and protocol.selection validation: "
-                "without points of the curve there is nothing to choose from"
-            )
-
-
 def _sentences(corpus: Corpus, config: Config, groups: Groups) -> tuple[frozenset[str], ...]:
     """Return the sentences that each fold tests, where these are kept apart; else nothing.
 
@@ -241,7 +221,7 @@ def open_run(config: Config, console: Console) -> Run:
         raise UsageError(f"--fold is {config.fold}; there are folds 0 to {len(groups) - 1}")
     validation = config.protocol.selection == "validation"
     if validation:
-        _check_validation(config, groups)
+        check_validation(config, len(groups))
     for number in range(len(groups)) if config.fold is None else [config.fold]:
         held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
         for stage in stages_of(config):

@@ -13,7 +13,8 @@ import yaml
 from vfer.config.keys import differing
 from vfer.config.version import settings_of
 from vfer.results.bundle import read_folds, seed_folders
-from vfer.results.scoring import Header, across_seeds, results
+from vfer.results.nested import RECORD
+from vfer.results.scoring import NESTED, Header, across_seeds, results
 from vfer.results.tables import ClipResult, Tables, read_tables
 from vfer.results.tally import counted
 from vfer.runtime.files import read_json
@@ -37,6 +38,7 @@ class Bundle:
         environment: Of ``environment.json``.
         wrong: What does not agree in it.
         plugs: Config key → class path, arguments and source hash of a class of the user's own.
+        nested: Of a nested selection what ``nested.json`` says, or None.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Bundle:
     environment: dict[str, Any]
     wrong: tuple[Difference, ...]
     plugs: dict[str, dict[str, Any]]
+    nested: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,11 @@ def read_bundle(path: Path) -> Bundle:
             raise ValueError(f"{record} holds no settings")
         config = settings_of(tree)
         environment = dict(read_json(path / "environment.json"))
+        nested = read_json(path / RECORD) if header.selection == NESTED else None
         plugs = {key: dict(one) for key, one in dict(environment.get("plugs") or {}).items()}
     except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    return Bundle(path, computed, tables, config, environment, wrong, plugs)
+    return Bundle(path, computed, tables, config, environment, wrong, plugs, nested)
 
 
 def source_of(plug: Mapping[str, Any]) -> str:

@@ -240,6 +240,16 @@ def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: 
     return figure
 
 
+def draw_scores(folder: Path, results: dict[str, Any], tables: Tables) -> None:
+    """Write ``confusion.png`` and, if there are curves, ``curves.png``."""
+    stages = measured_stages(tables.curves)
+    with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
+        figures = {"confusion": confusion_figure(results, tables.clips)}
+        if stages:
+            figures["curves"] = curves_figure(tables.curves, stages)
+        _save(folder, figures)
+
+
 def draw_figures(
     folder: Path,
     results: dict[str, Any],
@@ -248,14 +258,13 @@ def draw_figures(
     store: CropStore,
     config: FlowConfig,
 ) -> None:
-    """Write ``confusion.png``, ``crops.png`` and, if there are curves, ``curves.png``."""
+    """Write ``crops.png`` and those of `draw_scores`."""
+    draw_scores(folder, results, tables)
+    with mpl.rc_context({"text.parse_math": False}):
+        _save(folder, {"crops": crops_figure(corpus, store, config)})
+
+
+def _save(folder: Path, figures: Mapping[str, Figure]) -> None:
     folder.mkdir(exist_ok=True)
-    stages = measured_stages(tables.curves)
-    with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
-        figures = {
-            "confusion": confusion_figure(results, tables.clips),
-            **({"curves": curves_figure(tables.curves, stages)} if stages else {}),
-            "crops": crops_figure(corpus, store, config),
-        }
-        for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})

@@ -12,6 +12,7 @@ from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import difference, percent
 from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
+from vfer.report.selection import nested_section
 from vfer.results.bootstrap import bootstrap_interval
 from vfer.results.paired import paired_differences
 from vfer.results.probabilities import BINS, score_probabilities
@@ -26,7 +27,17 @@ HARDEST = 8
 def sections_of_one(model: Model) -> list[Section]:
     """Return what the page says of one run, in its order."""
     run = model.runs[0]
-    makers = (_folds, _streams, _classes, _probabilities, _curves, _subjects, _coverage, _hardest)
+    makers = (
+        nested_section,
+        _folds,
+        _streams,
+        _classes,
+        _probabilities,
+        _curves,
+        _subjects,
+        _coverage,
+        _hardest,
+    )
     parts = [section for make in makers if (section := make(run)) is not None]
     if len(model.runs) == 1:
         return parts

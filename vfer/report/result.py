@@ -11,6 +11,7 @@ from vfer.report.numbers import percent, pooled, spread
 from vfer.report.one_model import sections_of_one
 from vfer.report.parts import Grid, Section, file_name
 from vfer.report.published import paper_row, published
+from vfer.report.selection import how_selected, selection_warnings
 from vfer.report.several_models import section_of_seeds, sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.scoring import CONTROLS
@@ -153,9 +154,12 @@ def _result(models: Sequence[Model]) -> Section:
     return Section(
         f"Result on {results['corpus']}",
         text=[
-            f"Leave-one-subject-group-out with {results['protocol']['groups']} groups; selection "
-            f"{results['selection']}; {results['coverage']['clips']} clips."
+            f"Leave-one-subject-group-out with {results['protocol']['groups']} groups; "
+            f"{results['coverage']['clips']} clips. {' '.join(how_selected(models))}"
         ],
-        warnings=warnings_of([run for model in models for run in model.runs]),
+        warnings=[
+            *warnings_of([run for model in models for run in model.runs]),
+            *selection_warnings(models),
+        ],
         parts=[_result_table(models), _numbers(models), *_plugs(models)],
     )

@@ -5,7 +5,7 @@ longer fits: the same thing is told in several files, and much follows from the 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts, check_videos
 from vfer.results.cross import CROSS_CORPUS
-from vfer.results.scoring import PROTOCOLS, Header
+from vfer.results.scoring import NESTED, PROTOCOLS, Header
 from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_json, sha256
 
@@ -58,9 +58,10 @@ def check_config(
     if header.protocol not in PROTOCOLS:
         names = " or ".join(PROTOCOLS)
         yield Difference("results.json", "protocol.name", header.protocol, names)
+    selection = "validation" if header.selection == NESTED else header.selection
     for key, told in (
         ("seed", list(header.seeds)),
-        ("selection", header.selection),
+        ("selection", selection),
         ("control", header.control),
     ):
         value = setting(config, f"protocol.{key}")
@@ -196,58 +197,75 @@ def stage_folders(config: Mapping[str, Any]) -> list[str]:
 
 
 def check_stages(
-    directory: Path, config: Mapping[str, Any], tables: Tables, folds: Folds,
+    directory: Path, configs: Mapping[int, Mapping[str, Any]], tables: Tables, folds: Folds,
     facts: Sequence[ClipFacts],
 ) -> Iterator[Difference]:  # fmt: skip
-    """Check the record of every stage: whom and what it was trained on, and its curve."""
-    chosen = setting(config, "protocol.selection") == "validation"
-    retrained = chosen and bool(setting(config, "protocol.retrain"))
-    for fold, subjects in folds.items():
-        clips = held_clips(tables, facts, fold, apart_of(config))
-        scored = {r.subject for r in tables.clips if r.status == "scored" and r.clip not in clips}
-        root = fold_directory(directory, fold)
-        next_group = folds.get((fold + 1) % len(folds), ())
-        curves: list[CurvePoint] = []
-        for path in sorted(root.rglob("stage.json")):
-            yield from _check_nobody(directory, path, subjects, "the test group")
-            yield from check_videos(directory, path, clips, facts)
-        for folder in stage_folders(config):
-            path = root / folder / "stage.json"
-            name = path.relative_to(directory).as_posix()
-            if not path.is_file():
-                yield Difference(name, "(whole file)", "missing", "the record of a stage")
-                continue
-            try:
-                record = read_json(path)
-                seen, stage = set(record["trained_on"]), folder.rpartition("/")[2]
-                points = (
-                    [] if stage == "classifier" else [CurvePoint(**p) for p in record["curves"]]
-                )
-                iteration = record.get("iteration", 0)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                yield Difference(name, "(cannot be read)", error, "the record of a stage")
-                continue
-            selects = chosen and (folder.startswith("selection/") or not retrained)
-            if selects:
-                yield from _check_nobody(directory, path, next_group, "the validation group")
-            held = {*subjects, *(next_group if selects else ())}
-            others = {s for group in folds.values() for s in group if s in scored} - held
-            if _trains(config, stage) and not others <= seen:
-                lacking = ", ".join(sorted(others - seen))
-                yield Difference(
-                    name, "trained_on", f"not {lacking}", "everybody who was not held out"
-                )
-            end = iteration if retrained and not selects else None
-            yield from _check_points(name, config, stage, points, end, selects)
-            if folder.startswith("selection/"):
-                points = [p for p in points if p.split == "validation"]
-            curves += points
+    """Check the record of every stage: whom and what it was trained on, and its curve.
+
+    Args:
+        directory: The bundle's folder.
+        configs: Of each fold.
+        tables: Of the bundle.
+        folds: Of the bundle.
+        facts: Of every clip.
+    """
+    for fold in folds:
+        curves = yield from check_fold_stages(directory, configs[fold], fold, tables, folds, facts)
         told = Counter(point for point in tables.curves if point.fold == fold)
         if told != Counter(curves):
             key = f"fold {fold}: points"
             yield Difference(
                 "curves.csv", key, sum(told.values()), f"{len(curves)} as in stage.json"
             )
+
+
+def check_fold_stages(
+    directory: Path, config: Mapping[str, Any], fold: int, tables: Tables, folds: Folds,
+    facts: Sequence[ClipFacts],
+) -> Generator[Difference, None, list[CurvePoint]]:  # fmt: skip
+    """Check the records of one fold's stages, those of the bundle or of a point of a sweep.
+
+    Returns:
+        The points of their curves.
+    """
+    chosen = setting(config, "protocol.selection") == "validation"
+    retrained = chosen and bool(setting(config, "protocol.retrain"))
+    subjects, clips = folds[fold], held_clips(tables, facts, fold, apart_of(config))
+    scored = {r.subject for r in tables.clips if r.status == "scored" and r.clip not in clips}
+    root = fold_directory(directory, fold)
+    next_group = folds.get((fold + 1) % len(folds), ())
+    curves: list[CurvePoint] = []
+    for path in sorted(root.rglob("stage.json")):
+        yield from _check_nobody(directory, path, subjects, "the test group")
+        yield from check_videos(directory, path, clips, facts)
+    for folder in stage_folders(config):
+        path = root / folder / "stage.json"
+        name = path.relative_to(directory).as_posix()
+        if not path.is_file():
+            yield Difference(name, "(whole file)", "missing", "the record of a stage")
+            continue
+        try:
+            record = read_json(path)
+            seen, stage = set(record["trained_on"]), folder.rpartition("/")[2]
+            points = [] if stage == "classifier" else [CurvePoint(**p) for p in record["curves"]]
+            iteration = record.get("iteration", 0)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            yield Difference(name, "(cannot be read)", error, "the record of a stage")
+            continue
+        selects = chosen and (folder.startswith("selection/") or not retrained)
+        if selects:
+            yield from _check_nobody(directory, path, next_group, "the validation group")
+        held = {*subjects, *(next_group if selects else ())}
+        others = {s for group in folds.values() for s in group if s in scored} - held
+        if _trains(config, stage) and not others <= seen:
+            lacking = ", ".join(sorted(others - seen))
+            yield Difference(name, "trained_on", f"not {lacking}", "everybody who was not held out")
+        end = iteration if retrained and not selects else None
+        yield from _check_points(name, config, stage, points, end, selects)
+        if folder.startswith("selection/"):
+            points = [p for p in points if p.split == "validation"]
+        curves += points
+    return curves
 
 
 def _check_nobody(

@@ -15,7 +15,9 @@ from vfer.results.tally import MEASURES, Tally, confusion_matrix, counted, cover
 
 SCHEMA = 1
 """The version of ``results.json``."""
-SELECTIONS = ("last", "validation")
+NESTED = "nested"
+"""In each fold the point of a sweep and its iteration were chosen on a training group."""
+SELECTIONS = ("last", "validation", NESTED)
 PROTOCOLS = ("losgo", "cross_corpus")
 CONTROLS = {
     "permuted_labels": "trained on labels permuted within each subject",

@@ -4,91 +4,24 @@ A point is a process ``python -m vfer.fit`` with the point's values on its comma
 bundle of its own.
 """
 
-import csv
-import io
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.table import Table
 
-from vfer.config.parser import parse
-from vfer.config.tree import Config
-from vfer.fit.output import check_output
-from vfer.runtime.console import UsageError, heading
-from vfer.runtime.files import atomic_write, read_json
-from vfer.sweep.points import COMMAND, Sweep, choose, names_of, read_sweep
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of a sweep.
-
-    Attributes:
-        name: Of its folder, such as ``segment_length-12``.
-        values: Of each swept key.
-        words: Its command line for ``vfer.fit``.
-        config: The same, parsed (where stages are shared apart).
-    """
-
-    name: str
-    values: dict[str, Any]
-    words: tuple[str, ...]
-    config: Config
-
-
-def plan(
-    sweep: Sweep,
-    chosen: Sequence[Mapping[str, Any]],
-    output: Path,
-    configs: Sequence[str] = (),
-    more: Sequence[str] = (),
-) -> list[Point]:
-    """Name the points and parse the config of each.
-
-    Args:
-        sweep: The sweep.
-        chosen: The values of each point.
-        output: The sweep's folder.
-        configs: In place of those that the sweep file's command names.
-        more: Further words for every point; the swept keys win over them.
-
-    Raises:
-        UsageError: If the config refuses a point's values, or its folder holds another run.
-    """
-    common = [w for path in configs or sweep.configs for w in ("--config", path)]
-    common += [*sweep.words, *more]
-    points = []
-    for name, values in zip(names_of(chosen), chosen, strict=True):
-        words = [*common, *(f"--{key}={value}" for key, value in values.items())]
-        words += [f"--output={output / name}", f"--notes={output / 'notes.txt'}"]
-        try:
-            config = parse("vfer.fit", words)
-            if config.fold is not None or config.seeds != 1:
-                raise UsageError(
-                    "--fold and --seeds are not for sweeps: a point is a whole bundle; sweep "
-                    "protocol.seed for several seeds"
-                )
-            check_output(config.output, config)
-        except ValueError as error:
-            raise UsageError(f"point {name}: {error}") from error
-        if config.stages.cache is None:
-            words.append(f"--stages.cache={output / 'stages'}")
-        points.append(Point(name, dict(values), tuple(words), config))
-    return points
-
-
-def _is_done(point: Point) -> bool:
-    return (point.config.output / "files.json").is_file()
+from vfer.runtime.console import heading
+from vfer.runtime.files import write_json
+from vfer.sweep.nested import nest
+from vfer.sweep.plan import FILE, Point, is_done, plan
+from vfer.sweep.points import COMMAND, choose, read_sweep
+from vfer.sweep.table import show, write
 
 
 def _last_line(stream: Iterable[str], log: Path) -> Iterator[str]:
@@ -170,7 +103,7 @@ def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[
         said = f"point {number} of {len(points)}: {point.name}"
         try:
             with FileLock(output / f".{point.name}.lock", timeout=0):
-                if _is_done(point):
+                if is_done(point):
                     console.print(f"{said}: done before")
                     continue
                 heading(said, console)
@@ -184,50 +117,10 @@ def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[
     return failed
 
 
-def _row(point: Point, failed: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is known of a point: its values, whether it is done, and its accuracy and UAR."""
-    row = {"point": point.name, **point.values}
-    if not _is_done(point):
-        return row | {"status": "failed" if point.name in failed else "waiting"}
-    results = read_json(point.config.output / "results.json")
-    row["status"] = "done"
-    for name in ("accuracy", "uar"):
-        low, high = results[name]["ci95"]
-        row |= {f"{name}_{key}": results[name][key] for key in ("mean", "std", "pooled")}
-        row |= {f"{name}_low": low, f"{name}_high": high}
-    return row
-
-
-def _show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
-    table = Table(title="points of the sweep")
-    for column in (
-        "",
-        "accuracy, mean ± std, %",
-        "pooled (95 % interval), %",
-        "UAR, mean ± std, %",
-    ):
-        table.add_column(column, justify="right" if column else "left")
-    for row in rows:
-        cells = [row["status"]]
-        if row["status"] == "done":
-            share = {k: f"{100 * v:.1f}" for k, v in row.items() if k.startswith(("acc", "uar"))}
-            cells = [
-                f"{share['accuracy_mean']} ± {share['accuracy_std']}",
-                f"{share['accuracy_pooled']} ({share['accuracy_low']}–{share['accuracy_high']})",
-                f"{share['uar_mean']} ± {share['uar_std']}",
-            ]
-        table.add_row(row["point"], *cells)
-    console.print(table)
-
-
-def _write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write ``sweep.csv``: a row a point; what a point has not reached is empty."""
-    columns = max(rows, key=len)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    atomic_write(path, text.getvalue())
+TOLD = (
+    "All points were tested on the same people. Whoever takes the best of these has chosen on the "
+    "test groups, and its figure flatters: it is no result."
+)
 
 
 def sweep(
@@ -239,29 +132,42 @@ def sweep(
     points: int | None = None,
     seed: int = 0,
     more: Sequence[str] = (),
+    nested: bool = False,
 ) -> None:
     """Run a sweep file, or resume it; see `choose` and `plan` for the arguments.
 
     Raises:
         UsageError: Before anything is run: the file or a point's config is wrong.
-        RuntimeError: After all is run: points have failed.
+        RuntimeError: After all is run: points have failed, or give no nested selection.
     """
     file = read_sweep(path)
-    todo = plan(file, choose(file, points, seed), output, configs, more)
+    todo = plan(file, choose(file, points, seed), output, configs, more, nested)
     output.mkdir(parents=True, exist_ok=True)
+    keys = list(file.parameters)
+    names = [point.name for point in todo]
+    write_json(output / FILE, {"file": path.name, "keys": keys, "points": names})
     console.print(f"{path}: {len(todo)} points, each a bundle in {output}")
     with _ended_like_ctrl_c():
         failed = run_points(todo, output, console)
     # What failed here may have been done elsewhere meanwhile.
-    failed = {p.name: failed[p.name] for p in todo if p.name in failed and not _is_done(p)}
-    rows = [_row(point, failed) for point in todo]
-    _show(rows, console)
-    _write(rows, output / "sweep.csv")
+    failed = {p.name: failed[p.name] for p in todo if p.name in failed and not is_done(p)}
+    show(todo, failed, console)
+    write(todo, failed, output / "sweep.csv")
     console.print(f"table: {output / 'sweep.csv'}")
     from vfer.report.main import main as report  # takes seconds, and is needed only now
 
-    done = [str(point.config.output) for point in todo if _is_done(point)]
+    done = [str(point.config.output) for point in todo if is_done(point)]
     reported = not done or report([*done, "--output", str(output)]) == 0
+    if len(done) > 1:
+        console.print(TOLD)
+    if nested and len(done) == len(todo):
+        made = nest(names, keys, output, console)
+        reported = report([str(made)]) == 0 and reported
+        console.print(f"chosen on no test group, a result: {made}")
+    elif nested:
+        console.print("no nested selection yet: it needs every point")
+    elif len(done) > 1:
+        console.print("For one that is a result, run the same command with --nested.")
     if failed:
         listed = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise RuntimeError(
