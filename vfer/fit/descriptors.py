@@ -1,65 +1,44 @@
-"""Descriptors of clips in the place of networks, and a scikit-learn classifier behind them."""
+"""A run by descriptors: every clip is described once, and each fold fits its classifier to them."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from safetensors.numpy import save
 
+from vfer.baselines.descriptor import (
+    TABLE,
+    Descriptor,
+    Values,
+    class_scores,
+    classifier_input,
+    describe_clip,
+    make_classifier,
+    make_descriptor,
+    packed,
+)
 from vfer.config.tree import Config
 from vfer.fit.datasets import Frames, Part
 from vfer.fit.environment import made_with
 from vfer.fit.run import Fold, Run, frames_of, seen_in
-from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
-from vfer.plugs import PlugError, make, plug
+from vfer.plugs import Plug, plug
 from vfer.prepare.store import CropStore, array_bytes, entry_id
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, write_json
 from vfer.runtime.pool import Died, cores, outcomes
 
-Values = NDArray[np.floating[Any]]
-
-
-class Descriptor(Protocol):
-    """Describes whole clips: the contract of ``model.descriptor``.
-
-    Two attributes may say more. With ``needs_flow = True``, ``describe`` gets the clip's optical
-    flow as its second argument, ``(T−1, 2, 150, 110)`` float32 in crop pixels a frame. With
-    ``deterministic = True`` nothing in it is random, and all seeds share its descriptors; without,
-    the global generators of NumPy and torch are seeded before each clip.
-    """
-
-    def describe(self, crops: NDArray[np.uint8]) -> Values:
-        """Describe a clip.
-
-        Args:
-            crops: ``(T, 150, 110, 3)`` uint8 RGB.
-
-        Returns:
-            ``(D,)``, or ``(N, D)`` local descriptors: the classifier then gets a list of these and
-            its first step makes one row a clip.
-        """
-
 
 @lru_cache(maxsize=1)
-def _make(named: str) -> Any:  # noqa: ANN401 - a `Descriptor`, or what shall be one
+def _make(named: str) -> tuple[Descriptor, Plug]:
     """Make the descriptor, once a process; ``named`` is its entry in the config as JSON."""
     own = plug("model.descriptor", json.loads(named))
     assert own is not None
-    found = make(own)
-    if not callable(getattr(found, "describe", None)):
-        raise PlugError(f"{own} has no method describe(crops)")
-    return found
+    return make_descriptor(own), own
 
 
 def _seed_of(seed: int, what: str | int) -> int:
@@ -73,27 +52,9 @@ def _describe(frames: Frames, named: str, flow: FlowConfig, seed: int, clip: str
     Raises:
         PlugError: If the descriptor fails, or returns something else.
     """
-    descriptor = _make(named)
-    own = plug("model.descriptor", json.loads(named))
-    crops = frames.clip(clip)
-    given: list[NDArray[Any]] = [crops]
-    if getattr(descriptor, "needs_flow", False):
-        given.append(pair_flow(torch.from_numpy(crops)[None], flow)[0].numpy())
+    descriptor, own = _make(named)
     drawn = _seed_of(seed, clip)
-    np.random.seed(drawn)  # noqa: NPY002 - the user's may use it
-    torch.manual_seed(drawn)
-    try:
-        found = np.asarray(descriptor.describe(*given))
-    except (Exception, SystemExit) as error:  # whatever the user's class raises
-        raise PlugError(f"{own} fails on {clip!r}: {type(error).__name__}: {error}") from error
-    if found.ndim not in (1, 2) or not found.size or not np.issubdtype(found.dtype, np.number):
-        raise PlugError(
-            f"{own} returns {found.dtype} {found.shape} for {clip!r}; it must return numbers, "
-            "(D,) or (N, D)"
-        )
-    if not np.isfinite(found).all():
-        raise PlugError(f"{own} returns NaN or infinity for {clip!r}")
-    return found
+    return describe_clip(descriptor, own, frames.clip(clip), flow, drawn, clip)
 
 
 def _describe_into(
@@ -112,7 +73,7 @@ def _file(store: CropStore, clip: str) -> str:
 def _settings(run: Run) -> tuple[str, int]:
     """Return the descriptor's entry in the config as JSON, and the seed that it depends on."""
     named = json.dumps(run.config.model.descriptor, sort_keys=True)
-    deterministic = getattr(_make(named), "deterministic", False)
+    deterministic = getattr(_make(named)[0], "deterministic", False)
     return named, 0 if deterministic else run.config.protocol.seed
 
 
@@ -124,7 +85,7 @@ def check_descriptor(config: Config) -> None:
     """
     if config.model.descriptor is not None:
         _make(json.dumps(config.model.descriptor, sort_keys=True))
-        make_classifier(config, 0)
+        make_classifier(config.model.classifier, 0)
 
 
 def try_descriptor(run: Run) -> None:
@@ -172,37 +133,14 @@ def describe_clips(run: Run, console: Console) -> Path:
     return folder
 
 
-def make_classifier(config: Config, seed: int) -> Any:  # noqa: ANN401 - a scikit-learn estimator
-    """Make the classifier; what is random in it and has no seed of its own gets this one.
-
-    Raises:
-        PlugError: If it cannot be used.
-    """
-    own = plug("model.classifier", config.model.classifier)
-    if own is None:
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
-    found = make(own)
-    lacking = [name for name in ("fit", "predict_proba", "get_params") if not hasattr(found, name)]
-    if lacking:
-        raise PlugError(
-            f"{own} has no {', '.join(lacking)}; it must be a scikit-learn classifier that gives "
-            "probabilities (around another, CalibratedClassifierCV gives them)"
-        )
-    seeds = [
-        name for name, value in found.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    ]  # fmt: skip
-    return found.set_params(**dict.fromkeys(seeds, seed))
-
-
-def _rows(folder: Path, run: Run, part: Part) -> Sequence[Values] | Values:
-    """Return a part's descriptors: ``(clips, D)``, or a list of local ones ``(N, D)`` a clip."""
+def _descriptors(folder: Path, run: Run, part: Part) -> list[Values]:
+    """Return a part's descriptors: of each clip ``(D,)``, or local ones ``(N, D)``."""
     found = [np.load(folder / _file(run.store, clip.name)) for clip in part.clips]
     kinds = {(one.ndim, one.shape[-1]) for one in found}
     if len(kinds) > 1:
         own = run.plugs["model.descriptor"]["class_path"]
         raise ValueError(f"model.descriptor: {own} gives clips descriptors of different lengths D")
-    return np.stack(found) if found[0].ndim == 1 else found
+    return found
 
 
 def score_by_descriptors(
@@ -223,15 +161,15 @@ def score_by_descriptors(
     folder = describe_clips(run, console)
     classes = run.corpus.classes
     seed = _seed_of(run.config.protocol.seed, fold.number)
-    classifier = make_classifier(run.config, seed)
+    classifier = make_classifier(run.config.model.classifier, seed)
     labels = [classes.index(clip.emotion) for clip in fold.train.clips]
-    rows = _rows(folder, run, fold.train)
-    classifier.fit(rows, labels)
-    found = classifier.predict_proba(_rows(folder, run, fold.test))
-    scores: NDArray[np.float64] = np.zeros((len(fold.test.clips), len(classes)))
-    scores[:, classifier.classes_] = found
+    described = _descriptors(folder, run, fold.train)
+    classifier.fit(classifier_input(described), labels)
+    scores = class_scores(classifier, _descriptors(folder, run, fold.test), len(classes))
     directory.mkdir(parents=True, exist_ok=True)
     seen = seen_in(run, fold.train)
+    # A fitted estimator can only be pickled, which whoever reads it would run: it is fitted again.
+    atomic_write(directory / TABLE, save(packed(described, labels)))
     write_json(directory / "environment.json", made_with())
     write_json(
         directory / "stage.json",
@@ -242,12 +180,12 @@ def score_by_descriptors(
             "classes": list(classes),
             "plugs": run.plugs,
             "classifier": repr(classifier),
-            "descriptor": list(np.shape(rows[0])),
+            "descriptor": list(np.shape(described[0])),
+            "seed": seed,
             "trained_on": sorted(seen.subjects),
             "videos": sorted(seen.videos),
         },
     )
     shown = " ".join(repr(classifier).split())
     console.print(f"fold {fold.number}: fitted to {len(labels)} clips: {shown}", markup=False)
-    scores /= scores.sum(axis=1, keepdims=True)
     return scores
