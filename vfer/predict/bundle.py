@@ -1,0 +1,188 @@
+"""A bundle as prediction needs it: where its models are and what they were trained on.
+
+Only YAML, JSON, CSV and safetensors are read. A class that the bundle names is somebody else's
+code: it is not imported unless that was allowed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from vfer.baselines.descriptor import TABLE
+from vfer.config.recorded import recorded_parts, recorded_plugs
+from vfer.config.tree import DataConfig
+from vfer.networks.settings import ModelConfig
+from vfer.results.bundle import fold_directory, seed_folders
+from vfer.results.clips import CLIPS, read_clips
+from vfer.results.records import read_config, setting, stage_folders
+from vfer.runtime.console import UsageError
+from vfer.runtime.files import key_of, read_json, sha256
+
+WEIGHTS = "weights.safetensors"
+_RECORD = "stage.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle, and which of its folds are used.
+
+    Attributes:
+        run: Its folder.
+        data: Of its config.
+        model: Of its config.
+        corpus: The corpus's name.
+        classes: In the order of every probability vector.
+        stages: Fold → the folder of its finished model, at least one.
+        seen: Fold → SHA-256 of the videos that its model was trained on.
+        frame_rate: Median frames a second of the corpus's clips; None where it is not recorded.
+        clip_frames: Median frames of them; None likewise.
+        notes: What whoever predicts with it should know.
+    """
+
+    run: Path
+    data: DataConfig
+    model: ModelConfig
+    corpus: str
+    classes: tuple[str, ...]
+    stages: Mapping[int, Path]
+    seen: Mapping[int, frozenset[str]]
+    frame_rate: float | None
+    clip_frames: int | None
+    notes: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """The name of the file that holds what a stage has learnt."""
+        return WEIGHTS if self.model.descriptor is None else TABLE
+
+    def key(self) -> str:
+        """Return a key of all that a prediction depends on, weights read for it."""
+        data = asdict(self.data)
+        seen = {name: data[name] for name in ("segment_length", "faces", "flow")}
+        learnt = {str(fold): sha256(path / self.file) for fold, path in self.stages.items()}
+        return key_of([asdict(self.model), seen, learnt, self.classes, self.clip_frames])
+
+
+def read_bundle(run: Path, fold: int | None, device: str, trust_code: bool) -> Bundle:
+    """Read what is known of a bundle's models; no weights yet.
+
+    Args:
+        run: The bundle's folder.
+        fold: Which fold's model; None for all that are finished.
+        device: ``cpu`` or ``cuda``: where faces are looked for.
+        trust_code: Whether classes that the bundle names may be imported.
+
+    Raises:
+        FileNotFoundError: If it is no bundle.
+        UsageError: If it has no such model, or one that is made of a class of somebody's own.
+        ValueError: If a file is not as it should be; the message names it.
+    """
+    path = run / "config.yaml"
+    if not path.is_file():
+        seeds = seed_folders(run)
+        if seeds:
+            raise UsageError(
+                f"{run} holds the bundles of several seeds: give --run {run / seeds[0]}"
+            )
+        raise FileNotFoundError(f"{run} is no result bundle: no config.yaml; vfer fit makes one")
+    tree = read_config(path)
+    data, model = recorded_parts(_on(tree, device), path)
+    own = recorded_plugs(model)
+    if own and not trust_code:
+        named = ", ".join(map(str, own))
+        raise UsageError(
+            f"{run} names classes of its author's own ({named}); to import them runs their code. "
+            "Look at it, and if you trust it give --trust-code"
+        )
+    folder = stage_folders(tree)[-1]
+    stages = _finished(run, folder, WEIGHTS if model.descriptor is None else TABLE)
+    if fold is not None:
+        if fold not in stages:
+            there = ", ".join(map(str, stages))
+            raise UsageError(f"--fold is {fold}; {run} has finished models of the folds {there}")
+        stages = {fold: stages[fold]}
+    records = {number: _record(stage) for number, stage in stages.items()}
+    first = next(iter(records.values()))
+    for number, record in records.items():
+        if record["classes"] != first["classes"]:
+            raise ValueError(f"{stages[number] / _RECORD}: other classes than those of other folds")
+    rate, frames = _clips(run)
+    return Bundle(
+        run,
+        data,
+        model,
+        first["corpus"],
+        tuple(first["classes"]),
+        stages,
+        {number: frozenset(record.get("videos", ())) for number, record in records.items()},
+        rate,
+        frames,
+        tuple(_notes(tree, fold, stages, run)),
+    )
+
+
+def _on(tree: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """Return a config whose faces are looked for on another device."""
+    if not isinstance(tree.get("data"), dict):
+        return dict(tree)
+    faces = tree["data"].get("faces") or {}
+    return {**tree, "data": {**tree["data"], "faces": {**faces, "device": device}}}
+
+
+def _finished(run: Path, folder: str, file: str) -> dict[int, Path]:
+    """Return the folders of the finished models, by fold."""
+    numbers = [path.name[5:] for path in run.glob("fold-*") if path.name[5:].isdecimal()]
+    found = {}
+    for number in sorted(map(int, numbers)):
+        stage = fold_directory(run, number) / folder
+        if (stage / _RECORD).is_file() and (stage / file).is_file():
+            found[number] = stage
+    if not found:
+        raise UsageError(
+            f"{run} holds no finished model: there is no fold-<k>/{folder}/{file}. Run vfer fit on "
+            "it again; it resumes where it stopped"
+        )
+    return found
+
+
+def _record(stage: Path) -> dict[str, Any]:
+    """Read what a stage says of itself."""
+    path = stage / _RECORD
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("corpus"), str):
+        raise ValueError(f"{path}: it must say which corpus the stage was trained on")
+    classes = record.get("classes")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ValueError(f"{path}: classes is {classes}; it must list names")
+    if not 2 <= len(set(classes)) == len(classes):
+        raise ValueError(f"{path}: classes is {classes}; it must list at least two, each once")
+    return record
+
+
+def _clips(run: Path) -> tuple[float | None, int | None]:
+    """Return the median frames a second and frames of the corpus's clips, as far as it is known."""
+    if not (run / CLIPS.name).is_file():
+        return None, None
+    facts = [one for one in read_clips(run) if one.frames > 0]
+    rates = [one.fps for one in facts if math.isfinite(one.fps) and 1 <= one.fps <= 1000]
+    frames = round(median(one.frames for one in facts)) if facts else None
+    return median(rates) if rates else None, frames
+
+
+def _notes(
+    tree: Mapping[str, Any], fold: int | None, stages: Mapping[int, Path], run: Path
+) -> list[str]:
+    """Say what whoever predicts with a bundle should know of it."""
+    notes = []
+    control = setting(tree, "protocol.control")
+    if control is not None:
+        notes.append(f"The model was trained under the control {control}: it is a yardstick only.")
+    path = run / "folds.json"
+    groups: Sequence[str] = list(read_json(path)) if path.is_file() else []
+    waiting = [name for name in groups if name not in map(str, stages)]
+    if fold is None and waiting:
+        notes.append(f"The folds {', '.join(waiting)} are not finished and take no part.")
+    return notes
