@@ -100,7 +100,7 @@ def test_a_class_that_a_bundle_names_is_not_imported_unless_that_is_allowed(
 def test_what_is_no_bundle_or_has_no_such_model_is_told(bundle, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"is no result bundle: no config\.yaml"):
         load_model(tmp_path)
-    with pytest.raises(UsageError, match="--fold is 7; .* of the folds 0, 1, 2"):
+    with pytest.raises(UsageError, match=r"--fold is 7; .* of the folds 0, 1, 2"):
         load_model(bundle, fold=7)
     with pytest.raises(UsageError, match="--device is cuda:99"):
         load_model(bundle, device="cuda:99")
