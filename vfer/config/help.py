@@ -12,11 +12,18 @@ interruption the same command resumes where it was; another config on the same o
 Fill the crop store, and report every clip that is not usable and why. After an interruption the
 same command resumes with the clips that are missing.
 """,
+    "vfer.evaluate": """
+Score a trained bundle on a corpus that it has not seen: --run DIR, and the corpus's config. Crops,
+segments, flow and networks are the bundle's, classes those that both have. The result is a bundle.
+""",
 }
+_DATA_ONLY = ("vfer.prepare", "vfer.evaluate")
 _OPTIONS = {
     "config": ("FILE", "a config, such as configs/demo.yaml; of several, later ones win"),
     "output": ("DIR", "the bundle's folder; default runs/<config name>"),
     "fold": ("K", "only fold K, from 0; default all"),
+    "run": ("DIR", "the trained bundle"),
+    "trust_code": ("", "import classes of its author's own that the bundle names"),
     "seeds": ("N", "repeat with N seeds from protocol.seed on, each in DIR/seed-<s>/"),
     "check": ("", "only compare the corpus with what is known of it"),
     "deep": ("", "with --check: decode every clip"),
@@ -52,12 +59,12 @@ def short_help(module: str, program: str, defaults: Namespace) -> str:
     """Return a command's options and the commonest keys, on about one screen.
 
     Args:
-        module: The command, such as ``vfer.fit``; ``vfer.prepare`` reads ``data`` alone.
+        module: The command, such as ``vfer.fit``; some read ``data`` alone.
         program: How it was called.
         defaults: Of every option and key.
     """
     options = {name: said for name, said in _OPTIONS.items() if name in defaults}
-    keys = {k: s for k, s in _KEYS.items() if module != "vfer.prepare" or k.startswith("data.")}
+    keys = {k: s for k, s in _KEYS.items() if module not in _DATA_ONLY or k.startswith("data.")}
     lines = [f"usage: {program} {USAGE}", _ABOUT.get(module, "")]
     for name, (value, said) in options.items():
         lines.append(f"  {f'--{name} {value}':<27} {said}")

@@ -156,6 +156,11 @@ def build_parser(prog: str) -> ArgumentParser:
             help="the run is a point of the sweep that FILE tells of, which vfer.sweep writes; "
             "environment.json of the bundle says so",
         )
+    if prog == "vfer.evaluate":
+        parser.add_argument("--run", type=Path, metavar="DIR", help="the trained bundle")
+        parser.add_argument(
+            "--trust-code", action="store_true", help="import classes that the bundle names"
+        )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
     if prog == "vfer.prepare":
         for name, said in _CHECKS.items():
@@ -220,6 +225,8 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     name = Path(files[-1]).stem if files else parts["data"].corpus_name
     if "WANDB_SWEEP_ID" in os.environ:  # one of its agents' points, by W&B's name for the run
         name += f"-{os.environ.get('WANDB_RUN_ID')}"
+    if getattr(made, "run", None) is not None:
+        name = f"{made.run.resolve().name}-on-{name}"
     output = made.output or Path("runs", name)
     dumped = yaml.safe_load(parser.dump(made, skip_unset=False, skip_validation=True))
     tree = {key: dumped[key] for key in ("config_version", *PARTS)}
@@ -237,5 +244,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         options=options,
         sheets=getattr(made, "sheets", None),
         notes=getattr(made, "notes", None),
+        run=getattr(made, "run", None),
+        trust_code=getattr(made, "trust_code", False),
         sweep=getattr(made, "sweep", None),
     )

@@ -405,6 +405,8 @@ class Config:
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
         options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
         sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
+        run: Of ``vfer.evaluate``: the trained bundle.
+        trust_code: Of ``vfer.evaluate``: whether classes that the bundle names may be imported.
         notes: Of ``vfer.fit``: a file of lines on clips that are not printed again, or None.
         sweep: Of ``vfer.fit``: a file on the sweep of which the run is a point, or None.
     """
@@ -422,4 +424,6 @@ class Config:
     options: frozenset[str] = frozenset()
     sheets: Path | None = None
     notes: Path | None = None
+    run: Path | None = None
+    trust_code: bool = False
     sweep: Path | None = None

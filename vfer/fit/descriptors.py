@@ -23,12 +23,12 @@ from vfer.baselines.descriptor import (
 )
 from vfer.config.tree import Config
 from vfer.fit.datasets import Frames, Part
-from vfer.fit.environment import made_with
 from vfer.fit.run import Fold, Run, frames_of, seen_in
 from vfer.flow.settings import FlowConfig
 from vfer.plugs import Plug, plug
 from vfer.prepare.store import CropStore, array_bytes, entry_id
 from vfer.runtime.console import bar
+from vfer.runtime.environment import made_with
 from vfer.runtime.files import atomic_write, key_of, write_json
 from vfer.runtime.pool import Died, cores, outcomes
 

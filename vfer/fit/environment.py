@@ -1,61 +1,17 @@
 """What a run was made with: versions, device, commit, corpus."""
 
 import os
-import platform
 import secrets
-import subprocess
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from vfer.config.tree import Config
 from vfer.fit.run import Run
 from vfer.results import bundle
 from vfer.runtime.console import UsageError
+from vfer.runtime.environment import made_with
 from vfer.runtime.files import key_of, read_json, write_json
-
-_PACKAGES = (
-    "vfer", "torch", "torchvision", "pytorch-lightning", "kornia", "numpy",
-    "scikit-learn", "facenet-pytorch", "decord", "av", "wandb",
-)  # fmt: skip
-
-
-def _commit() -> str | None:
-    """Return the git commit of the code, ``+`` where files differ from it; None outside git."""
-    here = Path(__file__).parents[1]  # all of vfer/
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", str(here)) else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def made_with() -> dict[str, Any]:
-    """Return what a stage that is trained now is made with: versions, device, threads, commit."""
-    cuda = torch.cuda.is_available()
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "threads": torch.get_num_threads(),
-        "commit": _commit(),
-    }
 
 
 def _sweep(config: Config) -> dict[str, Any] | None:

@@ -20,7 +20,6 @@ from vfer.baselines.classifier import edge_of, fit_classifier
 from vfer.config.tree import StageConfig
 from vfer.fit.callbacks import CurveRecorder
 from vfer.fit.datasets import ClipDataset
-from vfer.fit.environment import made_with
 from vfer.fit.evaluation import Probabilities, describe, evaluate
 from vfer.fit.loggers import Logger
 from vfer.fit.plan import Randomness, Stage
@@ -40,6 +39,7 @@ from vfer.networks.settings import OWN
 from vfer.networks.stage import StageNetwork
 from vfer.networks.streams import SegmentNetwork
 from vfer.results.tables import CurvePoint
+from vfer.runtime.environment import made_with
 from vfer.runtime.files import key_of, read_json, sha256, write_json
 from vfer.runtime.ranks import device, first, world
 

@@ -14,6 +14,7 @@ from vfer.report.published import paper_row, published
 from vfer.report.selection import how_selected, selection_warnings
 from vfer.report.several_models import section_of_seeds, sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
+from vfer.results.cross import CROSS_CORPUS
 from vfer.results.scoring import CONTROLS
 from vfer.results.tally import MEASURES, counted
 
@@ -73,7 +74,8 @@ def _result_table(models: Sequence[Model]) -> Grid:
     rows.append(["chance", chance, "", chance, "", "", f"one of {len(results['classes'])} classes"])
     rows.append(["always the largest class", percent(results["majority"]), "", chance, "", "", ""])
     names = {row for model in models if (row := paper_row(model.config)) is not None}
-    others = published(results["corpus"], names, len(results["classes"]))
+    cross = results["protocol"]["name"] == CROSS_CORPUS  # what is published is within a corpus
+    others = [] if cross else published(results["corpus"], names, len(results["classes"]))
     for one in others:
         uar = "" if one.uar is None else f"{one.uar:g}"  # as printed there
         where = ", ".join(text for text in (one.where, one.note) if text)
@@ -151,12 +153,12 @@ def report_sections(groups: Sequence[Sequence[Model]]) -> list[Section]:
 
 def _result(models: Sequence[Model]) -> Section:
     results = models[0].results
+    how = f"Leave-one-subject-group-out with {results['protocol']['groups']} groups"
+    if results["protocol"]["name"] == CROSS_CORPUS:
+        how = "Models of another corpus, which have seen none of these videos (models.json)"
     return Section(
         f"Result on {results['corpus']}",
-        text=[
-            f"Leave-one-subject-group-out with {results['protocol']['groups']} groups; "
-            f"{results['coverage']['clips']} clips. {' '.join(how_selected(models))}"
-        ],
+        text=[f"{how}; {results['coverage']['clips']} clips. {' '.join(how_selected(models))}"],
         warnings=[
             *warnings_of([run for model in models for run in model.runs]),
             *selection_warnings(models),

@@ -1,0 +1,286 @@
+"""``python -m vfer.evaluate``: score a trained bundle on a corpus that it has not seen.
+
+Corpus and root are those of the given config; segments, faces, flow and networks are the bundle's.
+The result is a bundle of its own with protocol ``cross_corpus``: one fold, which tests everybody.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from rich.console import Console
+
+from vfer.config.keys import differing
+from vfer.config.parser import parse
+from vfer.config.tree import Config, DataConfig
+from vfer.prepare.corpus import check_root
+from vfer.results import bundle
+from vfer.results.clips import ClipFacts, write_clips
+from vfer.results.cross import CROSS_CORPUS, write_models
+from vfer.results.records import apart_of, read_config
+from vfer.results.scoring import Header, mean_softmax
+from vfer.results.tables import ClipResult, SegmentResult, Tables
+from vfer.runtime.console import UsageError, bar, make_console, run_command
+from vfer.runtime.files import atomic_write, lock, sha256, write_json
+
+if TYPE_CHECKING:
+    from vfer.corpora import Clip, Corpus
+    from vfer.predict.model import ClipScores, Model
+    from vfer.prepare.store import CropStore
+
+_KEPT = ("segment_length", "windows", "faces", "flow")
+"""Of ``data`` what the bundle decides, as its networks were trained on it."""
+
+
+def data_of(ours: DataConfig, theirs: DataConfig, classes: list[str] | None) -> DataConfig:
+    """Return the corpus of one config as the networks of another see it."""
+    kept = {name: getattr(theirs, name) for name in _KEPT}
+    return replace(ours, **kept, classes=classes)
+
+
+def common_classes(known: Sequence[str], corpus: "Corpus") -> list[str]:
+    """Return the classes that both the models and the corpus have, in the models' order.
+
+    Raises:
+        UsageError: If they share fewer than two.
+    """
+    found = [name for name in known if name in corpus.classes]
+    if len(found) < 2:
+        raise UsageError(
+            f"the models know {', '.join(known)}; {corpus.name} has {', '.join(corpus.classes)}: "
+            "at least two classes must be the same (a manifest may call them so)"
+        )
+    return found
+
+
+def even_frames(frames: int, rate: float, wanted: float) -> NDArray[np.int64]:
+    """Return which frames of a clip stand for it at another rate: the nearest in time.
+
+    Args:
+        frames: How many there are, at least 1.
+        rate: Frames a second.
+        wanted: Frames a second afterwards.
+    """
+    count = max(1, round(frames * wanted / rate))
+    nearest = np.rint(np.arange(count, dtype=np.float64) * (rate / wanted)).astype(np.int64)
+    return np.minimum(nearest, frames - 1)
+
+
+def score(model: "Model", store: "CropStore", clip: "Clip", classes: Sequence[str]) -> "ClipScores":
+    """Score a clip of a store; what the models give to other classes is shared out.
+
+    Windows are of the clip at the frame rate that the models were trained at.
+    """
+    from vfer.predict.frames import even_rate
+
+    crops, fps = store.crops(clip.name), store.entry(clip.name).fps
+    rate = even_rate(fps, model.bundle.frame_rate, keep=not fps)
+    if rate is not None:
+        crops = crops[even_frames(len(crops), fps, rate)]
+    found = model.score_clip(np.array(crops), calibrated=False)
+    some = found.windows[:, [model.classes.index(name) for name in classes]]
+    some = some / some.sum(axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
+    return found._replace(windows=some, clip=some.mean(axis=0))
+
+
+def score_corpus(model: "Model", corpus: "Corpus", store: "CropStore", console: Console) -> Tables:
+    """Score every usable clip; the others are misses."""
+    clips, segments = [], []
+    taking_part = [clip for clip in corpus.clips if clip.excluded is None]
+    usable = {clip.name for clip in store.usable(corpus)}
+    with bar(console) as progress:
+        task = progress.add_task("scoring clips", total=len(taking_part))
+        for clip in taking_part:
+            who, entry = (clip.subject, clip.name, clip.emotion), store.entry(clip.name)
+            if clip.name not in usable:
+                clips.append(ClipResult(0, *who, entry.status, entry.reason, None, 0))
+            else:
+                found = score(model, store, clip, corpus.classes)
+                windows = found.windows
+                clips.append(ClipResult(0, *who, "scored", "", mean_softmax(windows), len(windows)))
+                segments += [
+                    SegmentResult(0, *who, start, tuple(row))
+                    for start, row in zip(found.starts.tolist(), windows.tolist(), strict=True)
+                ]
+            progress.advance(task)
+    return Tables(tuple(clips), tuple(segments))
+
+
+def _check_unseen(model: "Model", corpus: "Corpus", store: "CropStore") -> None:
+    """Refuse clips that a model was trained on.
+
+    Raises:
+        UsageError: Naming some of them.
+    """
+    seen = frozenset().union(*model.bundle.seen.values())
+    known = [clip.name for clip in store.usable(corpus) if store.entry(clip.name).source in seen]
+    if known:
+        raise UsageError(
+            f"{model.bundle.run} was trained on {len(known)} of these videos ({known[0]} …), so "
+            "that they say nothing of it: give a corpus that it has not seen"
+        )
+
+
+def _facts(store: "CropStore", clip: "Clip") -> ClipFacts:
+    known = (clip.name, clip.gender or "", clip.sentence or "")
+    if clip.excluded is not None:
+        return ClipFacts(*known, "", "", 0, 0.0)
+    entry = store.entry(clip.name)
+    return ClipFacts(*known, entry.source, entry.decoder, entry.frames, entry.fps)
+
+
+def _check_output(output: Path, tree: dict[str, Any]) -> None:
+    """Refuse a folder that holds something else.
+
+    Raises:
+        UsageError: Naming the keys that differ.
+    """
+    record = output / "config.yaml"
+    if not record.is_file():
+        if any(not path.name.endswith(".lock") for path in output.iterdir()):
+            raise UsageError(f"{output} is not empty and no bundle: choose another --output DIR")
+        return
+    keys = differing(tree, read_config(record))
+    if keys:
+        raise UsageError(
+            f"{output} holds a result with another config, which differs in {', '.join(keys)}: "
+            "choose another --output DIR, or remove it"
+        )
+
+
+def evaluate(config: Config, console: Console) -> None:
+    """Score a bundle on a corpus, and write that as a bundle.
+
+    Raises:
+        UsageError: If they do not go together, or the models know the videos.
+    """
+    from vfer.predict.load import load_model
+    from vfer.prepare.corpus import open_corpus
+    from vfer.prepare.fill import fill, print_usable
+
+    assert config.run is not None
+    model = load_model(config.run, fold=config.fold, trust_code=config.trust_code)
+    theirs = model.bundle.data
+    whole = open_corpus(data_of(config.data, theirs, None), console)
+    classes = common_classes(model.classes, whole)
+    data = data_of(config.data, theirs, classes)
+    tree = read_config(config.run / "config.yaml")
+    kept = {name: tree["data"][name] for name in _KEPT}
+    tree["data"] = {**config.tree["data"], **kept, "classes": classes}
+    output = config.output
+    output.mkdir(parents=True, exist_ok=True)
+    with lock(output, "the run folder"):
+        _check_output(output, tree)
+        corpus = open_corpus(data, console)
+        store = fill(corpus, replace(data, flow=replace(data.flow, cache=False)), console)
+        print_usable(corpus, store, data, console)
+        _check_unseen(model, corpus, store)
+        atomic_write(output / "config.yaml", yaml.safe_dump(tree, sort_keys=False))
+        tables = score_corpus(model, corpus, store, console)
+        _write(output, config, model, corpus, store, tables, tree)
+    _print(output, model, corpus, console)
+
+
+def _write(
+    output: Path, config: Config, model: "Model", corpus: "Corpus", store: "CropStore",
+    tables: Tables, tree: dict[str, Any],
+) -> None:  # fmt: skip
+    """Write the bundle, its list of files last."""
+    from vfer.runtime.environment import made_with
+
+    (output / "files.json").unlink(missing_ok=True)
+    run, protocol = model.bundle.run, tree["protocol"]
+    used = [clip for clip in corpus.clips if clip.excluded is None]
+    subjects = sorted({clip.subject for clip in used})
+    decoders = [store.entry(clip.name).decoder for clip in used]
+    write_json(
+        output / "environment.json",
+        {
+            **made_with(),
+            "seed": protocol["seed"],
+            "decoder": {name: decoders.count(name) for name in sorted({*decoders} - {""})},
+            "store": store.directory.name,
+            "corpus": {
+                "name": corpus.name,
+                "classes": list(corpus.classes),
+                "clips": len(corpus.clips),
+                "fingerprint": store.fingerprint(corpus),
+            },
+        },
+    )
+    listed = run / "files.json"
+    whole = {"name": run.resolve().name, "corpus": model.bundle.corpus}
+    whole["files"] = sha256(listed) if listed.is_file() else ""
+    models = [
+        {
+            "fold": fold,
+            "weights": sha256(stage / model.bundle.file),
+            "videos": sorted(model.bundle.seen[fold]),
+        }
+        for fold, stage in model.bundle.stages.items()
+    ]
+    write_models(output, whole | {"classes": list(model.classes)}, models)
+    bundle.write_folds(output / "folds.json", [subjects])
+    bundle.write_fold(output, 0, tables, subjects=subjects, classes=corpus.classes)
+    excluded = [
+        ClipResult(None, clip.subject, clip.name, clip.emotion, "excluded", clip.excluded, None, 0)
+        for clip in corpus.clips
+        if clip.excluded is not None
+    ]
+    header = Header(
+        corpus.name, corpus.classes, CROSS_CORPUS, protocol["selection"], [protocol["seed"]],
+        protocol.get("control"), apart_of(tree),
+    )  # fmt: skip
+    bundle.assemble(output, header, excluded)
+    write_clips(output, [_facts(store, clip) for clip in corpus.clips])
+    bundle.seal(output)
+
+
+def _print(output: Path, model: "Model", corpus: "Corpus", console: Console) -> None:
+    """Print the figures, and what they are of."""
+    from vfer.runtime.files import read_json
+
+    found = read_json(output / "results.json")
+    folds = ", ".join(map(str, model.bundle.stages))
+    console.print(
+        f"{model.bundle.run} (trained on {model.bundle.corpus}, models of the folds {folds}) on "
+        f"{corpus.name}: {', '.join(corpus.classes)}",
+        markup=False,
+    )
+    for name in ("accuracy", "uar"):
+        low, high = (f"{100 * end:.1f}" for end in found[name]["ci95"])
+        console.print(
+            f"{name}: {found[name]['pooled']:.1%} (95 % interval over subjects {low} to {high}); "
+            f"chance {found['chance']:.1%}",
+            markup=False,
+        )
+    coverage = found["coverage"]
+    console.print(
+        f"{coverage['clips']} clips: {coverage['scored']} scored, {coverage['no_face']} without a "
+        f"face and {coverage['unreadable']} unreadable (both count as wrong), "
+        f"{coverage['excluded']} excluded"
+    )
+    console.print(f"result bundle: {output}", markup=False)
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = None if argv is None else list(argv)
+
+    def command() -> None:
+        config = parse("vfer.evaluate", arguments)
+        if config.run is None:
+            raise UsageError("give the trained bundle with --run DIR")
+        check_root(config.data)
+        evaluate(config, make_console())
+
+    return run_command(command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
