@@ -42,6 +42,8 @@ class DataConfig:
         classes: The classes to tell apart; clips of others are excluded. Null takes the corpus's
             own: the six basic ones of ``baum1s``, all of any other.
         channel: Of ``ravdess``: ``speech`` or ``song``.
+        duplicates: What becomes of clips that are the same video, by their bytes: ``refuse`` them
+            by name, or ``exclude`` every copy.
         name: What the corpus is called in results; null takes its own name, of ``manifest`` that
             of the CSV file without suffix.
     """
@@ -59,6 +61,7 @@ class DataConfig:
     loaders: int = 0
     classes: list[str] | None = None
     channel: Channel = "speech"
+    duplicates: Literal["refuse", "exclude"] = "refuse"
     name: str | None = None
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """``python -m vfer.prepare --check``: a copy of a corpus beside what is known of it."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from vfer.config.tree import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.prepare.clip import PRELOAD
 from vfer.prepare.corpus import hints, read_copy, rendered, restrict
-from vfer.prepare.sources import content_duplicates, hash_video, wrong_head
+from vfer.prepare.sources import same_content, similar_subjects, wrong_head
 from vfer.runtime.console import bar, make_console
 from vfer.runtime.pool import Died, cores, impatient, outcomes
 from vfer.video import ATTEMPTS, MIN_PROMISED, VideoError, decode, probe
@@ -132,20 +132,19 @@ def compare_copy(corpus: Corpus, config: DataConfig, deep: Console | None = None
         whole_clips = [clip for clip in corpus.clips if seen[clip.name] is None]
         seen |= decode_all(whole_clips, config, deep)
     wrong: dict[str, list[tuple[str, str]]] = {"missing": [], "unreadable": [], "doubtful": []}
-    sizes = defaultdict(list)
     for clip in corpus.clips:
         if facts and clip.path.stem in facts.broken:
             wrong["doubtful"].append((clip.name, "known to be broken in the corpus"))
         said = seen[clip.name]
         if said is not None:
             wrong[said[0]].append((clip.name, said[1]))
-        if said is None or said[0] == "doubtful":
-            sizes[clip.path.stat().st_size].append(clip)
-    alike = [clip for group in sizes.values() if len(group) > 1 for clip in group]
-    for group in content_duplicates({clip.name: hash_video(clip.path) for clip in alike}):
-        wrong["doubtful"].append(
-            (group[0], f"the same content as {', '.join(map(repr, group[1:]))}")
-        )
+    for same in same_content(corpus.clips):
+        others = ", ".join(repr(clip.name) for clip in same[1:])
+        wrong["doubtful"].append((same[0].name, f"the same content as {others}"))
+    for names in similar_subjects(taken.clips):
+        others = ", ".join(map(repr, names[1:]))
+        said_of = f"differs from {others} by case, blanks or leading zeros alone"
+        wrong["doubtful"].append((f"subject {names[0]}", said_of))
     return Comparison(
         corpus.name,
         tuple(counts),

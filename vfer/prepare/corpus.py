@@ -13,6 +13,7 @@ from rich.console import Console
 from vfer.config.tree import DataConfig
 from vfer.corpora import Adapter, Corpus, Facts, named
 from vfer.plugs import Plug, PlugError, make, plug
+from vfer.prepare.sources import check_subjects, part_duplicates
 from vfer.runtime.console import bar
 from vfer.runtime.files import key_of
 from vfer.runtime.pool import Died, cores, outcomes
@@ -184,9 +185,12 @@ def open_corpus(config: DataConfig, console: Console) -> Corpus:
     Raises:
         FileNotFoundError: If nothing of the corpus is at its root.
         ValueError: If ``data.root`` is missing, or holds a corpus rendered with other settings, or
-            ``data.classes`` does not fit.
+            ``data.classes`` does not fit; or if clips are the same video and ``data.duplicates``
+            is ``refuse``, or subjects seem to be one person.
     """
-    return restrict(read_copy(rendered(config, console)), config)
+    corpus = restrict(read_copy(rendered(config, console)), config)
+    check_subjects(corpus)
+    return part_duplicates(corpus, config.duplicates)
 
 
 def hints(corpus: Corpus) -> tuple[tuple[str, str], ...]:

@@ -1,10 +1,14 @@
-"""What can be said of video files before anything is decoded: their heads and their content."""
+"""What can be said of videos before they are decoded: heads, equal content, and whose they are."""
 
 import errno
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+from vfer.corpora import Clip, Corpus
 from vfer.runtime.files import sha256
 
 _CONTAINER = {
@@ -69,3 +73,92 @@ def wrong_head(path: Path) -> tuple[str, str] | None:
     if found is None:
         return "unreadable", f"the content is not {promised}"
     return "doubtful", f"the content is {found}, not {promised}"
+
+
+def same_content(clips: Iterable[Clip]) -> list[tuple[Clip, ...]]:
+    """Return groups of clips whose files are videos of the same content, in the clips' order.
+
+    Only files of equal size are read.
+    """
+    sizes = defaultdict(list)
+    for clip in clips:
+        if clip.path.is_file():
+            sizes[clip.path.stat().st_size].append(clip)
+    contents = defaultdict(list)
+    for group in sizes.values():
+        for clip in group if len(group) > 1 else ():
+            if (wrong_head(clip.path) or ("", ""))[0] != "unreadable":
+                contents[hash_video(clip.path)].append(clip)
+    return [tuple(group) for group in contents.values() if len(group) > 1]
+
+
+def part_duplicates(corpus: Corpus, rule: Literal["refuse", "exclude"]) -> Corpus:
+    """Refuse clips that are the same video, or exclude every one of them.
+
+    A video under two subjects or labels would be trained on and tested; twice under the same, it
+    would be counted twice. Clips that are excluded already do not count.
+
+    Args:
+        corpus: The corpus.
+        rule: ``data.duplicates``.
+
+    Returns:
+        The corpus; each clip that is left out names the others in its reason.
+
+    Raises:
+        ValueError: By ``refuse``, naming the clips of each such video.
+    """
+    found = same_content(clip for clip in corpus.clips if clip.excluded is None)
+    if found and rule == "refuse":
+        told = "; ".join(_told(group) for group in found[:10])
+        more = f"; and {len(found) - 10} more videos" if len(found) > 10 else ""
+        raise ValueError(
+            f"{told}{more}. Remove the wrong ones, or leave every copy out with "
+            "--data.duplicates exclude"
+        )
+    reasons = {}
+    for group in found:
+        for clip in group:
+            others = " and ".join(_called(other) for other in group if other is not clip)
+            reasons[clip.name] = f"the same video as {others} (data.duplicates)"
+    clips = [replace(c, excluded=reasons.get(c.name, c.excluded)) for c in corpus.clips]
+    return replace(corpus, clips=tuple(clips))
+
+
+def _called(clip: Clip) -> str:
+    return f"{clip.name!r} of subject {clip.subject}, {clip.emotion}"
+
+
+def _told(group: Sequence[Clip]) -> str:
+    one = len({(clip.subject, clip.emotion) for clip in group}) == 1
+    why = "it would be counted twice" if one else "it would be trained on and tested"
+    return f"{' and '.join(map(_called, group))} are the same video: {why}"
+
+
+def similar_subjects(clips: Iterable[Clip]) -> list[tuple[str, ...]]:
+    """Return groups of subjects that differ by case, blanks or leading zeros alone.
+
+    Clips that are excluded do not count.
+    """
+    alike = defaultdict(set)
+    for clip in clips:
+        if clip.excluded is None:
+            one = " ".join(re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", clip.subject).casefold().split())
+            alike[re.sub(r"(?<!\d)0+(?=\d)", "", one)].add(clip.subject)
+    return sorted(tuple(sorted(group)) for group in alike.values() if len(group) > 1)
+
+
+def check_subjects(corpus: Corpus) -> None:
+    """Refuse subjects that are one person by all appearances.
+
+    Raises:
+        ValueError: Naming them.
+    """
+    found = similar_subjects(corpus.clips)
+    if found:
+        told = "; ".join(" and ".join(map(repr, group)) for group in found)
+        raise ValueError(
+            f"subjects differ by case, blanks or leading zeros alone: {told}. As two people, one "
+            "person would be trained on and tested: write each in one way, and different people "
+            "so that they differ by more"
+        )
