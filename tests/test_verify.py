@@ -14,7 +14,8 @@ from vfer.results.apart import UNTESTED
 from vfer.results.bundle import assemble, list_files, seal, write_fold, write_folds
 from vfer.results.clips import ClipFacts, write_clips
 from vfer.results.cross import write_models
-from vfer.results.scoring import Header, across_seeds
+from vfer.results.runs import across_runs
+from vfer.results.scoring import Header
 from vfer.results.tables import (
     ClipResult,
     CurvePoint,
@@ -402,7 +403,7 @@ def seeds(made, tmp_path):
         hash_again(directory)
         parts[directory.name] = json.loads((directory / "results.json").read_text())
         clips.append(read_tables(directory, CLASSES).clips)
-    write_json(tmp_path / "seeds" / "results.json", across_seeds(parts, clips))
+    write_json(tmp_path / "seeds" / "results.json", across_runs(parts, clips))
     return tmp_path / "seeds"
 
 

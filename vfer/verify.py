@@ -14,7 +14,7 @@ from typing import Any
 
 from vfer.results.apart import check_apart
 from vfer.results.bootstrap import MIN_SUBJECTS
-from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds, seed_folders
+from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds
 from vfer.results.checks import Difference, check_tables
 from vfer.results.clips import CLIPS, check_clips, read_clips
 from vfer.results.cross import CROSS_CORPUS, MODELS, check_models
@@ -28,13 +28,13 @@ from vfer.results.records import (
     setting,
     stage_folders,
 )
+from vfer.results.runs import check_assignments, run_folders, summarise_runs
 from vfer.results.scoring import (
     CONTROLS,
     NESTED,
     SCHEMA,
     SELECTIONS,
     Header,
-    across_seeds,
     optimism_gap,
     results,
 )
@@ -55,7 +55,7 @@ TOLERANCE = 1e-12
 def verify(directory: Path) -> list[Difference]:
     """List everything in a bundle that does not agree with the rest of it.
 
-    Of a folder that holds the bundles of several seeds, each of these and their summary.
+    Of a folder that holds the bundles of several runs, each of these and their summary.
 
     Raises:
         FileNotFoundError: The folder is no bundle; the message says what is missing.
@@ -63,16 +63,16 @@ def verify(directory: Path) -> list[Difference]:
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a folder")
     missing = [name for name in REQUIRED if not (directory / name).is_file()]
-    seeds = seed_folders(directory)
-    if missing and seeds:
-        return list(_seeds(directory, seeds))
+    runs = run_folders(directory)
+    if missing and runs:
+        return list(_runs(directory, runs))
     if missing:
         raise FileNotFoundError(f"{directory} is no result bundle: no {', '.join(missing)}")
     return [*_files(directory), *_contents(directory)]
 
 
-def _seeds(directory: Path, names: Sequence[str]) -> Iterator[Difference]:
-    """Check the bundles of several seeds, and the summary above them, which may leave none out."""
+def _runs(directory: Path, names: Sequence[str]) -> Iterator[Difference]:
+    """Check the bundles of several runs, and the summary above them, which may leave none out."""
     wrong = False
     for name in names:
         for difference in verify(directory / name):
@@ -80,14 +80,12 @@ def _seeds(directory: Path, names: Sequence[str]) -> Iterator[Difference]:
             yield replace(difference, file=f"{name}/{difference.file}")
     if wrong:
         return
-    bundles = {name: read_json(directory / name / "results.json") for name in names}
-    bundles = dict(sorted(bundles.items(), key=lambda item: item[1]["seeds"]))
+    yield from check_assignments(directory, names)
     try:
         summary = read_json(directory / "results.json")
-        tables = [read_tables(directory / name, one["classes"]) for name, one in bundles.items()]
-        expected = across_seeds(bundles, [one.clips for one in tables])
+        expected = summarise_runs(directory, names)
     except FileNotFoundError:
-        yield Difference("results.json", "(whole file)", "missing", "the summary of the seeds")
+        yield Difference("results.json", "(whole file)", "missing", "the summary of the runs")
     except ValueError as error:
         yield Difference("results.json", "(all)", "numbers", f"cannot be recomputed: {error}")
     else:
@@ -280,10 +278,10 @@ def _json_differences(key: str, printed: Any, expected: Any) -> Iterator[Differe
 def doubts(directory: Path) -> list[str]:
     """List what is no contradiction and yet a reason to doubt the result of a bundle that agrees.
 
-    Of a folder that holds the bundles of several seeds, of each of these.
+    Of a folder that holds the bundles of several runs, of each of these.
     """
     if not (directory / "predictions.csv").is_file():
-        return [f"{n}: {doubt}" for n in seed_folders(directory) for doubt in doubts(directory / n)]
+        return [f"{n}: {doubt}" for n in run_folders(directory) for doubt in doubts(directory / n)]
     printed, environment = (
         read_json(directory / name) for name in ("results.json", "environment.json")
     )

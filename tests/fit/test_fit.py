@@ -114,11 +114,62 @@ def test_the_same_seed_gives_the_same_bundle_and_several_a_summary(bundle, cache
     assert fit(output, cache, "--seeds", 2, "--protocol.seed", 1) == 2
     assert "holds seed-0 as well" in capsys.readouterr().err
     assert fit(output, cache) == 2
-    assert "holds the runs of several seeds" in capsys.readouterr().err
+    assert "holds several runs (--seeds N or --regroup N)" in capsys.readouterr().err
     assert fit(bundle, cache, "--seeds", 2) == 2
-    assert "holds the run of one seed" in capsys.readouterr().err
+    assert "holds a single run" in capsys.readouterr().err
     assert fit(output, cache, "--seeds", 0) == 2
     assert "--seeds is 0; it must be at least 1" in capsys.readouterr().err
+
+
+def test_several_group_assignments_each_a_bundle_and_their_summary(
+    bundle, cache, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "groups"
+    assert fit(output, cache, "--regroup", 2) == 0
+    said = capsys.readouterr().out
+    assert "groups 1 (2 of 2)" in said
+    assert "mean ± std over group assignments" in said
+    names = ("predictions.csv", "segments.csv", "folds.json", "results.json")
+    assert bytes_of(output / "groups-0", *names) == bytes_of(bundle, *names)  # the config's own
+    folds = [json.loads((output / f"groups-{k}" / "folds.json").read_text()) for k in (0, 1)]
+    assert sorted(folds[0].values()) != sorted(folds[1].values())
+    found = results(output)
+    assert (found["seeds"], found["assignments"]) == ([0], [0, 1])
+    means = [results(output / name)["accuracy"]["mean"] for name in ("groups-0", "groups-1")]
+    assert found["accuracy"]["values"] == means
+    assert found["accuracy"]["std"] == pytest.approx(np.std(means, ddof=1))
+    assert verify([str(output)]) == 0
+    config = yaml.safe_load((output / "groups-1" / "config.yaml").read_text())
+    assert config["protocol"]["folds"]["seed"] == 1
+
+    def train(*_):
+        pytest.fail("trained again")
+
+    monkeypatch.setattr("vfer.fit.stages.fit_network", train)
+    assert fit(output, cache, "--regroup", 2) == 0  # resumed: all is there
+    assert fit(output, cache, "--regroup", 1) == 2
+    assert "holds several runs" in capsys.readouterr().err
+    assert fit(output, cache, "--seeds", 2) == 2
+    assert "holds groups-0, groups-1 as well" in capsys.readouterr().err
+    assert fit(tmp_path / "many", cache, "--regroup", 9) == 2  # of 4 subjects in 2 groups
+    assert re.search(r"gives the groups of \d.*Take --regroup [23]", capsys.readouterr().err)
+    assert not (tmp_path / "many").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--seeds", 2), "--seeds is 2 and --regroup 2: one spread at a time"),
+        (("--protocol.folds.groups", "subjects"), "one of each subject"),
+        (("--protocol.folds", "official"), "the groups are official"),
+        (("--protocol.folds.subjects", "[[a], [b]]"), "given by hand"),
+        (("--protocol.folds.apart", "[subject, sentence]"), "tested on other clips"),
+    ],
+)
+def test_groups_that_cannot_be_dealt_again_are_refused(words, said, cache, tmp_path, capsys):
+    assert fit(tmp_path / "out", cache, "--regroup", 2, *words) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_run_goes_on_with_the_stage_it_had_reached(bundle, cache, tmp_path):

@@ -310,7 +310,7 @@ def test_a_folder_of_seeds_is_one_model_with_its_spread(bundle, tmp_path):
     assert row[0] == "twice"
     assert row[1] == f"{100 * np.mean(means):.1f} ± {100 * np.std(means, ddof=1):.1f}"
     assert row[6] == "± between 2 seeds"
-    assert [r[2] for r in grid(seeds, "seeds")[1:]] == [f"{100 * m:.1f}" for m in means]
+    assert [r[2] for r in grid(seeds, "runs")[1:]] == [f"{100 * m:.1f}" for m in means]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -17,9 +17,9 @@ from sklearn.metrics import (
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from vfer.results.bootstrap import bootstrap_interval
+from vfer.results.runs import across_runs
 from vfer.results.scoring import (
     Header,
-    across_seeds,
     mean_softmax,
     optimism_gap,
     oracle_accuracy,
@@ -300,7 +300,7 @@ def test_the_summary_over_seeds():
     folds = {0: [f"s{i:02}" for i in range(6)]}
     parts = [results(Tables(tuple(clips)), HEADER, folds) for clips in rows]
     parts[1]["seeds"] = [5]
-    found = across_seeds({"seed-4": parts[0], "seed-5": parts[1]}, rows)
+    found = across_runs({"seed-4": parts[0], "seed-5": parts[1]}, rows)
     assert (found["seeds"], found["bundles"]) == ([4, 5], ["seed-4", "seed-5"])
     means = [part["accuracy"]["mean"] for part in parts]
     assert found["accuracy"]["values"] == means
@@ -311,7 +311,7 @@ def test_the_summary_over_seeds():
     interval = bootstrap_interval(together, CLASSES)["accuracy"]
     assert found["accuracy"]["ci95"] == pytest.approx(interval)
     with pytest.raises(ValueError, match="differ in selection"):
-        across_seeds({"a": parts[0], "b": parts[1] | {"selection": "validation"}}, rows)
+        across_runs({"a": parts[0], "b": parts[1] | {"selection": "validation"}}, rows)
 
 
 def test_a_clips_score_is_the_mean_of_its_segments():

@@ -143,6 +143,14 @@ def build_parser(prog: str) -> ArgumentParser:
             "DIR/seed-<s>/, their summary in DIR/results.json",
         )
         parser.add_argument(
+            "--regroup",
+            type=int,
+            default=1,
+            metavar="N",
+            help="repeat the run with N group assignments (protocol.folds.seed and those after "
+            "it), each a bundle in DIR/groups-<s>/, their summary in DIR/results.json",
+        )
+        parser.add_argument(
             "--notes",
             type=Path,
             metavar="FILE",
@@ -215,9 +223,10 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not fold.isdecimal():
         raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
-    seeds = getattr(made, "seeds", 1)
-    if seeds < 1:
-        raise UsageError(f"--seeds is {seeds}; it must be at least 1")
+    seeds, regroup = (getattr(made, name, 1) for name in ("seeds", "regroup"))
+    for name, count in (("seeds", seeds), ("regroup", regroup)):
+        if count < 1:
+            raise UsageError(f"--{name} is {count}; it must be at least 1")
     options = frozenset(name for name in _CHECKS if getattr(made, name, False))
     if options and "check" not in options:
         raise UsageError(f"--{min(options)} needs --check")
@@ -241,6 +250,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         fold=None if fold is None else int(fold),
         tree=tree,
         seeds=seeds,
+        regroup=regroup,
         options=options,
         sheets=getattr(made, "sheets", None),
         notes=getattr(made, "notes", None),

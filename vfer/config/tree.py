@@ -405,6 +405,7 @@ class Config:
         output: The bundle's folder.
         fold: The one fold to run, or None for all.
         seeds: How many runs to make, each of the next seed; 1 is the run itself.
+        regroup: How many group assignments to run, likewise.
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
         options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
         sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
@@ -424,6 +425,7 @@ class Config:
     fold: int | None
     tree: dict[str, Any]
     seeds: int = 1
+    regroup: int = 1
     options: frozenset[str] = frozenset()
     sheets: Path | None = None
     notes: Path | None = None

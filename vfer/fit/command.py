@@ -1,4 +1,4 @@
-"""A run from the corpus to its bundle, and several of them that differ in their seed."""
+"""A run from the corpus to its bundle, and several of them that differ in their seed or groups."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,14 @@ from vfer.fit.environment import write_environment
 from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
 from vfer.fit.output import check_output
-from vfer.fit.run import open_run
+from vfer.fit.run import groups_of, open_run
 from vfer.fit.trial import try_plugs
-from vfer.report.terminal import print_seeds
+from vfer.prepare.corpus import open_corpus
+from vfer.report.terminal import print_runs
 from vfer.results import bundle
-from vfer.results.scoring import across_seeds
-from vfer.results.tables import read_tables
-from vfer.runtime.files import atomic_write, lock, read_json, write_json
+from vfer.results.runs import summarise_runs
+from vfer.runtime.console import UsageError
+from vfer.runtime.files import atomic_write, lock, write_json
 from vfer.runtime.ranks import first, launch, rank
 
 
@@ -29,17 +30,20 @@ def fit(config: Config, runs: Sequence[Config], console: Console) -> None:
 
     Args:
         config: The parsed command line.
-        runs: Of each seed, see ``runs_of``.
+        runs: Of each seed or group assignment, see ``runs_of``.
         console: Where to print.
     """
     launch(config.trainer)
     if rank() > 0:
         console = Console(quiet=True)
-    if config.seeds == 1:
+    if config.seeds == config.regroup == 1:
         _fit_alone(config, console)
         return
+    if config.regroup > 1:
+        first(lambda: _check_assignments(runs, console))
     for number, run in enumerate(runs, 1):
-        console.print(f"seed {run.protocol.seed} ({number} of {len(runs)}): {run.output}")
+        name = run.output.name.replace("-", " ")
+        console.print(f"{name} ({number} of {len(runs)}): {run.output}")
         _fit_alone(run, console)
     waiting = [run.output.name for run in runs if not (run.output / "files.json").is_file()]
     if waiting:
@@ -48,13 +52,33 @@ def fit(config: Config, runs: Sequence[Config], console: Console) -> None:
         first(lambda: _summarise([run.output for run in runs], console))
 
 
+def _check_assignments(runs: Sequence[Config], console: Console) -> None:
+    """Refuse assignments that put the same people together: between them nothing would differ.
+
+    Raises:
+        UsageError: Before any training; says how many there were.
+    """
+    corpus = open_corpus(runs[0].data, console)
+    seen: dict[frozenset[frozenset[str]], Config] = {}
+    for run in runs:
+        groups = frozenset(groups_of(corpus, run))
+        if groups in seen:
+            seeds = [one.protocol.folds for one in (run, seen[groups])]
+            mine, other = (one.seed for one in seeds if one != "official")
+            raise UsageError(
+                f"--regroup is {len(runs)}, and protocol.folds.seed {mine} gives the groups of "
+                f"{other}: of so few subjects there are few groups. Take --regroup {len(seen)}, or "
+                "begin with another protocol.folds.seed"
+            )
+        seen[groups] = run
+
+
 def _summarise(outputs: Sequence[Path], console: Console) -> None:
-    """Write ``results.json`` above the bundles of several seeds, and show it."""
-    found = {path.name: read_json(path / "results.json") for path in outputs}
-    clips = [read_tables(path, found[path.name]["classes"]).clips for path in outputs]
-    summary = across_seeds(found, clips)
-    write_json(outputs[0].parent / "results.json", summary)
-    print_seeds(summary, outputs[0].parent, console)
+    """Write ``results.json`` above the bundles of several runs, and show it."""
+    folder = outputs[0].parent
+    summary = summarise_runs(folder, [path.name for path in outputs])
+    write_json(folder / "results.json", summary)
+    print_runs(summary, folder, console)
 
 
 def _fit_alone(config: Config, console: Console) -> None:

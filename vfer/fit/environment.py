@@ -8,7 +8,7 @@ from typing import Any
 
 from vfer.config.tree import Config
 from vfer.fit.run import Run
-from vfer.results import bundle
+from vfer.results.runs import run_folders
 from vfer.runtime.console import UsageError
 from vfer.runtime.environment import made_with
 from vfer.runtime.files import key_of, read_json, write_json
@@ -36,7 +36,7 @@ def write_environment(run: Run) -> str:
     config, path = run.config, run.config.output / "environment.json"
     fingerprint = run.store.fingerprint(run.corpus)
     name = config.output.name
-    if name in bundle.seed_folders(config.output.parent):  # which says little by itself
+    if name in run_folders(config.output.parent):  # which says little by itself
         name = f"{config.output.parent.name}-{name}"
     group = f"{name}-{secrets.token_hex(3)}"
     if path.is_file():

@@ -5,13 +5,14 @@ Nothing here imports torch, so that a folder that is taken is refused at once.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from vfer.config.keys import differing
-from vfer.config.tree import Config
+from vfer.config.tree import Config, ProtocolConfig
 from vfer.config.version import VERSION
-from vfer.results import bundle
+from vfer.results.runs import GROUPS, SEED, run_folders
 from vfer.runtime.console import UsageError
 
 
@@ -36,40 +37,88 @@ def check_output(output: Path, config: Config) -> None:
                 "Choose another folder with --output DIR, or remove this one"
             )
     elif any(not path.name.startswith(".") for path in output.glob("*")):
-        held = "the runs of several seeds (--seeds N)" if bundle.seed_folders(output) else "no run"
+        held = "several runs (--seeds N or --regroup N)" if run_folders(output) else "no run"
         raise UsageError(
             f"{output} is not empty and holds {held}; choose another folder with --output DIR"
         )
 
 
 def runs_of(config: Config) -> list[Config]:
-    """Return the config of each run of a command: itself, or one a seed in a folder below.
+    """Return the config of each run of a command: itself, or several in folders below.
 
     Raises:
-        UsageError: If an output folder holds something else.
+        UsageError: If an output folder holds something else, or there are no other groups.
     """
-    if config.seeds == 1:
+    if config.seeds == config.regroup == 1:
         check_output(config.output, config)
         return [config]
+    if config.seeds > 1 and config.regroup > 1:
+        raise UsageError(
+            f"--seeds is {config.seeds} and --regroup {config.regroup}: one spread at a time. Run "
+            "each into a folder of its own; vfer.report takes both and shows the two side by side"
+        )
     if (config.output / "config.yaml").is_file():
         raise UsageError(
-            f"{config.output} holds the run of one seed; choose another folder with --output DIR"
+            f"{config.output} holds a single run; choose another folder with --output DIR"
         )
-    runs = [_with_seed(config, config.protocol.seed + k) for k in range(config.seeds)]
-    more = set(bundle.seed_folders(config.output)) - {run.output.name for run in runs}
-    if more:  # a seed that was run is not left out of the summary
+    option = "--seeds" if config.seeds > 1 else "--regroup"
+    runs = _seeds(config) if config.seeds > 1 else _assignments(config)
+    more = set(run_folders(config.output)) - {run.output.name for run in runs}
+    if more:  # a run is not left out of the summary
         raise UsageError(
             f"{config.output} holds {', '.join(sorted(more))} as well; ask for these too with "
-            "--seeds N (from protocol.seed on), or choose another folder with --output DIR"
+            f"{option} N, or choose another folder with --output DIR"
         )
     for run in runs:
         check_output(run.output, run)
     return runs
 
 
-def _with_seed(config: Config, seed: int) -> Config:
-    """Return the config of one of several seeds, its bundle in a folder below."""
-    protocol = replace(config.protocol, seed=seed)
-    tree = config.tree | {"protocol": config.tree["protocol"] | {"seed": seed}}
-    output = config.output / f"seed-{seed}"
-    return replace(config, protocol=protocol, tree=tree, output=output, seeds=1)
+def _seeds(config: Config) -> list[Config]:
+    """Return the config of each of several seeds."""
+    runs = []
+    for seed in range(config.protocol.seed, config.protocol.seed + config.seeds):
+        protocol = replace(config.protocol, seed=seed)
+        tree = config.tree["protocol"] | {"seed": seed}
+        runs.append(_below(config, protocol, tree, f"{SEED}{seed}"))
+    return runs
+
+
+def _assignments(config: Config) -> list[Config]:
+    """Return the config of each of several group assignments, the first the config's own.
+
+    Raises:
+        UsageError: If the groups are not dealt by a seed.
+    """
+    folds, runs = config.protocol.folds, []
+    if folds == "official" or folds.subjects is not None or folds.groups == "subjects":
+        given = "official" if folds == "official" else "given by hand (protocol.folds.subjects)"
+        if folds != "official" and folds.subjects is None:
+            given = "one of each subject (protocol.folds.groups: subjects)"
+        raise UsageError(
+            f"--regroup is {config.regroup} and the groups are {given}: there is one assignment. "
+            "Set protocol.folds.groups to a number to have them dealt"
+        )
+    if "sentence" in folds.apart:
+        raise UsageError(
+            f"--regroup is {config.regroup} and protocol.folds.apart names sentence: each "
+            "assignment would be tested on other clips, so that their figures do not compare"
+        )
+    for seed in range(folds.seed, folds.seed + config.regroup):
+        protocol = replace(config.protocol, folds=replace(folds, seed=seed))
+        tree = config.tree["protocol"]
+        dealt = tree | {"folds": tree["folds"] | {"seed": seed}}
+        runs.append(_below(config, protocol, dealt, f"{GROUPS}{seed}"))
+    return runs
+
+
+def _below(config: Config, protocol: ProtocolConfig, tree: dict[str, Any], name: str) -> Config:
+    """Return the config of one of several runs, its bundle in a folder below."""
+    return replace(
+        config,
+        protocol=protocol,
+        tree=config.tree | {"protocol": tree},
+        output=config.output / name,
+        seeds=1,
+        regroup=1,
+    )

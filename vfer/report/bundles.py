@@ -12,16 +12,19 @@ import yaml
 
 from vfer.config.keys import differing
 from vfer.config.version import settings_of
-from vfer.results.bundle import read_folds, seed_folders
+from vfer.results.bundle import read_folds
 from vfer.results.nested import RECORD
-from vfer.results.scoring import NESTED, Header, across_seeds, results
+from vfer.results.runs import GROUPS, across_runs, partition, run_folders
+from vfer.results.runs import SEED as SEEDS
+from vfer.results.scoring import NESTED, Header, results
 from vfer.results.tables import ClipResult, Tables, read_tables
 from vfer.results.tally import counted
 from vfer.runtime.files import read_json
 from vfer.verify import Difference, verify
 
-SEED = "protocol.seed"
-"""The config key in which the runs of one model may differ."""
+SEED, DEALT = "protocol.seed", "protocol.folds.seed"
+VARIED = (SEED, DEALT)
+"""The config keys in which the runs of one model may differ."""
 _HEADER = ("schema", "corpus", "classes", "protocol", "selection", "seeds")
 """What ``results.json`` must say for anything to be computed."""
 
@@ -50,14 +53,24 @@ class Bundle:
     plugs: dict[str, dict[str, Any]]
     nested: dict[str, Any] | None = None
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seed of its training."""
+        return tuple(self.results["seeds"])
+
+    @cached_property
+    def groups(self) -> frozenset[frozenset[str]]:
+        """Return who was tested with whom."""
+        return partition({one["fold"]: one["subjects"] for one in self.results["folds"]})
+
 
 @dataclass(frozen=True)
 class Model:
-    """Bundles that differ in their seed alone.
+    """Bundles that differ in their seed and their group assignment alone.
 
     Attributes:
         name: Short, and unique on the page.
-        runs: At least one, by seed.
+        runs: At least one, by seed and assignment.
     """
 
     name: str
@@ -77,11 +90,41 @@ class Model:
         """Return the clips of each run."""
         return [run.tables.clips for run in self.runs]
 
+    @property
+    def seeds(self) -> int:
+        """Return of how many seeds it has runs."""
+        return len({run.seeds for run in self.runs})
+
+    @property
+    def assignments(self) -> int:
+        """Return of how many group assignments it has runs."""
+        return len({run.groups for run in self.runs})
+
+    @property
+    def over(self) -> str:
+        """Say over what its mean and spread run."""
+        if len(self.runs) == 1:
+            return "folds"
+        if self.assignments == 1:
+            return f"{self.seeds} seeds"
+        if self.seeds == 1:
+            return f"{self.assignments} group assignments"
+        return f"{len(self.runs)} runs of {self.seeds} seeds and {self.assignments} assignments"
+
+    def label(self, run: Bundle) -> str:
+        """Name one of its runs by what tells it from the others; nothing of a single one."""
+        parts = []
+        if self.seeds > 1 or len(self.runs) > self.assignments:
+            parts.append(f"seed {', '.join(map(str, run.seeds))}")
+        if self.assignments > 1:
+            parts.append(f"groups {run.config.get(DEALT)}")
+        return ", ".join(parts) if len(self.runs) > 1 else ""
+
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Return the summary over its seeds; of one seed that seed's own figures."""
+        """Return the summary over its runs; of one run that run's own figures."""
         by_path = {str(run.path): run.results for run in self.runs}
-        return across_seeds(by_path, self.clips()) if len(self.runs) > 1 else self.results
+        return across_runs(by_path, self.clips()) if len(self.runs) > 1 else self.results
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -118,29 +161,34 @@ def source_of(plug: Mapping[str, Any]) -> str:
 
 
 def as_models(bundles: Sequence[Bundle]) -> list[Model]:
-    """Put together bundles of the same clips, config and plugged-in code but for the seed.
+    """Put together bundles of the same clips, config and plugged-in code but for seed and groups.
 
-    Where a seed is there twice, something else tells the runs apart (the code, say): then only
-    those of one ``--seeds`` folder are together. A bundle without a config stands alone.
+    A run that is in a ``--seeds`` and in a ``--regroup`` folder counts once. Where one is there
+    twice otherwise, something else tells the two apart (the code, say): then only those of one such
+    folder are together. A bundle without a config stands alone.
     """
     groups: dict[object, list[Bundle]] = defaultdict(list)
     for bundle in bundles:
-        same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k != SEED}
+        same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k not in VARIED}
         clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
         settings = repr(sorted(same.items())) if same else bundle.path
         task = repr([bundle.plugs, *(bundle.results[k] for k in _HEADER if k != "seeds")])
         groups[task, clips, settings].append(bundle)
     parts: list[list[Bundle]] = []
     for runs in groups.values():
-        seeds = [seed for run in runs for seed in run.results["seeds"]]
+        runs = _each_once(runs)
+        once = len({(run.seeds, run.groups) for run in runs}) == len(runs)
         folders: dict[Path, list[Bundle]] = defaultdict(list)
         for run in runs:
             path = run.path.resolve()
-            alone = path.parent if path.name.startswith("seed-") else path
-            folders[Path() if len(set(seeds)) == len(seeds) else alone].append(run)
+            alone = path.parent if path.name.startswith((SEEDS, GROUPS)) else path
+            folders[Path() if once else alone].append(run)
         parts += folders.values()
     models = [
-        Model(_name(runs), tuple(sorted(runs, key=lambda run: run.results["seeds"])))
+        Model(
+            _name(runs),
+            tuple(sorted(runs, key=lambda r: (r.seeds, str(r.config.get(DEALT)).zfill(9)))),
+        )
         for runs in parts
     ]
     names = Counter(model.name for model in models)
@@ -150,14 +198,28 @@ def as_models(bundles: Sequence[Bundle]) -> list[Model]:
     ]
 
 
+def _each_once(runs: Sequence[Bundle]) -> list[Bundle]:
+    """Leave out of a folder of several groups the run that one of several seeds has too."""
+    of_seeds = [run for run in runs if run.path.resolve().name.startswith(SEEDS)]
+    return [
+        run
+        for run in runs
+        if not run.path.resolve().name.startswith(GROUPS)
+        or not any(
+            (run.seeds, run.groups, run.tables.clips) == (one.seeds, one.groups, one.tables.clips)
+            for one in of_seeds
+        )
+    ]
+
+
 def _name(runs: Sequence[Bundle]) -> str:
-    """Name a model by its bundle's folder; of several by what they share without the seed."""
+    """Name a model by its bundle's folder; of several by what these share without the numbers."""
     paths = [run.path.resolve() for run in runs]
     if len(paths) == 1:
         return paths[0].name
-    if all(path.name.startswith("seed-") for path in paths):
-        return paths[0].parent.name
-    stems = {re.sub(r"[-_. ]+(seed|s)?[-_. ]*\d+$", "", path.name) for path in paths}
+    if all(path.name.startswith((SEEDS, GROUPS)) for path in paths):
+        return " + ".join(dict.fromkeys(path.parent.name for path in paths))
+    stems = {re.sub(r"[-_. ]+(seed|s|groups)?[-_. ]*\d+$", "", path.name) for path in paths}
     return stems.pop() if len(stems) == 1 else " + ".join(path.name for path in paths)
 
 
@@ -170,9 +232,9 @@ def by_corpus(bundles: Sequence[Bundle]) -> list[list[Model]]:
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
-    """Put its bundles in the place of each folder of several seeds; none is there twice."""
+    """Put its bundles in the place of each folder of several runs; none is there twice."""
     expanded = []
     for path in paths:
-        seeds = [] if (path / "predictions.csv").is_file() else seed_folders(path)
+        seeds = [] if (path / "predictions.csv").is_file() else run_folders(path)
         expanded += [path / name for name in seeds] or [path]
     return list(dict.fromkeys(expanded))

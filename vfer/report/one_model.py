@@ -41,8 +41,7 @@ def sections_of_one(model: Model) -> list[Section]:
     parts = [section for make in makers if (section := make(run)) is not None]
     if len(model.runs) == 1:
         return parts
-    seed = run.results["seeds"][0]
-    return [replace(one, title=f"{one.title} (seed {seed})") for one in parts]
+    return [replace(one, title=f"{one.title} ({model.label(run)})") for one in parts]
 
 
 def _folds(run: Bundle) -> Section:

@@ -11,8 +11,9 @@ from vfer.report.numbers import percent, pooled, spread
 from vfer.report.one_model import sections_of_one
 from vfer.report.parts import Grid, Section, file_name
 from vfer.report.published import paper_row, published
+from vfer.report.runs import section_of_runs
 from vfer.report.selection import how_selected, selection_warnings
-from vfer.report.several_models import section_of_seeds, sections_of_several
+from vfer.report.several_models import sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.cross import CROSS_CORPUS
 from vfer.results.scoring import CONTROLS
@@ -60,13 +61,13 @@ def _result_table(models: Sequence[Model]) -> Grid:
     """Put each model beside chance and what is published."""
     rows = []
     for model in models:
-        summary, seeds = model.summary, len(model.runs)
+        summary = model.summary
         rows.append(
             [
                 model.name,
                 *(f for m in ("accuracy", "uar") for f in (spread(summary[m]), pooled(summary[m]))),
                 percent(summary["macro_f1"]["pooled"]),
-                f"± between {seeds} seeds" if seeds > 1 else "± between folds",
+                f"± between {model.over}",
             ]
         )
     results = models[0].results
@@ -98,12 +99,12 @@ def _numbers(models: Sequence[Model]) -> Grid:
     """List each model's measures as unrounded fractions."""
     rows = []
     for model in models:
-        summary, over = model.summary, "seeds" if len(model.runs) > 1 else "folds"
+        summary = model.summary
         for name in MEASURES:
             one = summary[name]
             low, high = (str(end) for end in one["ci95"])
             mean, std, pooled = (str(one[key]) for key in ("mean", "std", "pooled"))
-            rows.append([model.name, name, mean, std, over, pooled, low, high])
+            rows.append([model.name, name, mean, std, model.over, pooled, low, high])
     header = ("model", "measure", "mean", "std", "over", "pooled", "ci95_low", "ci95_high")
     return Grid("numbers", "Unrounded", header, rows, shown=False)
 
@@ -144,7 +145,7 @@ def report_sections(groups: Sequence[Sequence[Model]]) -> list[Section]:
             replace(s, parts=[replace(p, name=prefix + file_name(p.name)) for p in s.parts])
             for s in (
                 _result(models),
-                *([section_of_seeds(models)] if any(len(m.runs) > 1 for m in models) else []),
+                *([section_of_runs(models)] if any(len(m.runs) > 1 for m in models) else []),
                 *(sections_of_several(models) if len(models) > 1 else sections_of_one(models[0])),
             )
         ]

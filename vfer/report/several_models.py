@@ -5,22 +5,29 @@ from collections.abc import Sequence
 
 from vfer.config.keys import differing, flatten
 from vfer.report import figures
-from vfer.report.bundles import SEED, Model, source_of
+from vfer.report.bundles import VARIED, Model, source_of
 from vfer.report.numbers import difference, percent
 from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
+from vfer.report.runs import section_of_order
 from vfer.results.paired import MIN_FOR_INTERVAL, paired_differences
 
 
 def sections_of_several(models: Sequence[Model]) -> list[Section]:
     """Return what the page says of models beside each other, in its order."""
-    return [_settings(models), _against_first(models), _classes_and_coverage(models)]
+    order = section_of_order(models)
+    return [
+        _settings(models),
+        _against_first(models),
+        *([order] if order is not None else []),
+        _classes_and_coverage(models),
+    ]
 
 
 def _settings(models: Sequence[Model]) -> Section:
     """Show in what models differ, and accuracy over it."""
     config = models[0].config
-    keys = sorted({k for m in models[1:] for k in differing(config, m.config) if k != SEED})
+    keys = sorted({k for m in models[1:] for k in differing(config, m.config) if k not in VARIED})
     parts: list[Grid | Picture] = []
     if keys:
         rows = [[model.name, *(str(model.config.get(key)) for key in keys)] for model in models]
@@ -64,12 +71,12 @@ def _classes_and_coverage(models: Sequence[Model]) -> Section:
     recall = [[m.name, *(percent(m.results["recall"][name]) for name in classes)] for m in models]
     coverage = [[m.name, *(str(n) for n in m.results["coverage"].values())] for m in models]
     columns = ("", "clips", "scored", "without a face", "unreadable", "excluded")
-    title = "Recall of each class, pooled, % (of the first seed)"
+    title = "Recall of each class, pooled, % (of the first run)"
     return Section(
         "Classes and coverage",
         parts=[
             Grid("recall", title, ("", *classes), recall),
-            Grid("coverage", "Clips (of the first seed)", columns, coverage),
+            Grid("coverage", "Clips (of the first run)", columns, coverage),
         ],
     )
 
@@ -93,7 +100,7 @@ def _environments(models: Sequence[Model]) -> list[Grid]:
         [model.name, *(str(one.get(key)) for key in keys)]
         for model, one in zip(models, of_model, strict=True)
     ]
-    title = "In what else they differ (of the first seed)"
+    title = "In what else they differ (of the first run)"
     return [Grid("environments", title, ("", *keys), rows)] if keys else []
 
 
@@ -116,36 +123,8 @@ def _swept(models: Sequence[Model], key: str, second: str = "") -> Picture:
             )
         )
     drawn = figures.swept_figure(placed, key, second, models[0].results["chance"])
-    what = "with 95 % intervals over subjects; small dots are seeds"
+    what = "with 95 % intervals over subjects; small dots are single runs"
     if not key:
         return Picture("models", drawn, f"Accuracy of each model, {what}")
     name = key.rsplit(".", 1)[-1].replace("_", "-")
     return Picture(f"over-{name}", drawn, f"Accuracy over {key}, {what}")
-
-
-def section_of_seeds(models: Sequence[Model]) -> Section:
-    """List each run of the models, by its seed."""
-    rows = [
-        [
-            model.name,
-            ", ".join(map(str, run.results["seeds"])),
-            *(percent(run.results[m]["mean"]) for m in ("accuracy", "uar", "macro_f1")),
-        ]
-        for model in models
-        for run in model.runs
-    ]
-    return Section(
-        "Seeds",
-        text=[
-            "The ± of a model of several seeds is the spread between its training runs; the "
-            "interval over subjects is that between people. Neither holds the other."
-        ],
-        parts=[
-            Grid(
-                "seeds",
-                "Mean over folds",
-                ("", "seed", "accuracy, %", "UAR, %", "macro-F1, %"),
-                rows,
-            )
-        ],
-    )

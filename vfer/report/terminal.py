@@ -86,17 +86,27 @@ def print_summary(
     console.print(f"result bundle: {output}  (results.json, predictions.csv, figures/ …)")
 
 
-def print_seeds(summary: dict[str, Any], output: Path, console: Console) -> None:
-    """Print each of several seeds, their mean and spread, and the interval over people."""
-    table = Table(title=f"LOSGO on {summary['corpus']}, {len(summary['seeds'])} seeds")
+def print_runs(summary: dict[str, Any], output: Path, console: Console) -> None:
+    """Print each of several runs, their mean and spread, and the interval over people."""
+    by_groups = "assignments" in summary
+    what, numbers = "seed", summary["seeds"]
+    if by_groups:
+        what, numbers = "groups", summary["assignments"]
+    many = "group assignments" if by_groups else "seeds"
+    table = Table(title=f"LOSGO on {summary['corpus']}, {len(numbers)} {many}")
     for column in ("", "accuracy", "UAR"):
         table.add_column(column, justify="left" if not column else "right")
     both = (summary["accuracy"], summary["uar"])
-    for number, seed in enumerate(summary["seeds"]):
+    for number, value in enumerate(numbers):
         values = (percent(m["values"][number]) for m in both)
-        table.add_row(f"seed {seed}, mean over folds, %", *values)
+        table.add_row(f"{what} {value}, mean over folds, %", *values)
     table.add_section()
-    table.add_row("mean ± std over seeds, %", *(spread(m) for m in both))
+    table.add_row(f"mean ± std over {many}, %", *(spread(m) for m in both))
     table.add_row("pooled (95 % interval over subjects), %", *(pooled(m) for m in both))
     console.print(table)
+    if by_groups:
+        console.print(
+            "Each assignment is trained anew: its spread holds that between training runs, which "
+            "--seeds N shows alone."
+        )
     console.print(f"{', '.join(summary['bundles'])} and results.json: {output}")

@@ -56,11 +56,6 @@ def fold_directory(output: Path, fold: int) -> Path:
     return output / f"fold-{fold}"
 
 
-def seed_folders(output: Path) -> list[str]:
-    """Return the names of the bundles of several seeds below a folder, ``seed-<s>``."""
-    return sorted(path.name for path in output.glob("seed-*") if path.is_dir())
-
-
 def is_complete(output: Path, fold: int, key: str | None = None) -> bool:
     """Tell whether a fold is written to its end, and (if given) from the inputs of ``key``."""
     marker = fold_directory(output, fold) / MARKER

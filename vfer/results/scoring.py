@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vfer.results.bootstrap import bootstrap_interval, interval_over_runs
+from vfer.results.bootstrap import bootstrap_interval
 from vfer.results.tables import STAGES, STREAMS, ClipResult, CurvePoint, Tables, first_largest
 from vfer.results.tally import MEASURES, Tally, confusion_matrix, counted, coverage, tally
 
@@ -211,10 +211,10 @@ def _rows_of_folds(
 def _over_folds(name: str, folds: Sequence[Tally], pooled: Tally) -> dict[str, Any]:
     """Return a measure's mean and spread over folds, and its value over all clips."""
     values = [float(getattr(one, name)()) for one in folds]
-    return _spread(values) | {"pooled": float(getattr(pooled, name)())}
+    return spread_of(values) | {"pooled": float(getattr(pooled, name)())}
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
+def spread_of(values: Sequence[float]) -> dict[str, Any]:
     """Return mean and standard deviation (ddof 1; 0.0 of one value)."""
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return {"mean": float(np.mean(values)), "std": std}
@@ -234,41 +234,3 @@ def _streams(tables: Tables, classes: Sequence[str]) -> dict[str, dict[str, floa
         stream: {"accuracy": float(one.accuracy()), "uar": float(one.uar())}
         for stream, one in tallies.items()
     }
-
-
-def across_seeds(
-    bundles: Mapping[str, Mapping[str, Any]], clips: Sequence[Sequence[ClipResult]]
-) -> dict[str, Any]:
-    """Return what ``results.json`` says above the bundles of several seeds; fractions, unrounded.
-
-    For each of `MEASURES`: ``values`` the mean over folds of each seed, ``mean`` and ``std`` (ddof
-    1; 0.0 for one seed) over these, ``pooled`` the mean over seeds of what all clips give, and
-    ``ci95`` a 95 % percentile bootstrap of that over subjects, all runs being scored on the same
-    resampled people. ``std`` is between seeds, ``ci95`` between people: neither holds the other.
-
-    Args:
-        bundles: Folder name → its `results`, of runs that differ in their seed alone.
-        clips: The clips of each, in the same order.
-
-    Raises:
-        ValueError: They are not of the same corpus, classes and clips.
-    """
-    all_results = list(bundles.values())
-    summary: dict[str, Any] = {"schema": SCHEMA}
-    for name in ("corpus", "classes", "protocol", "selection"):
-        values = [one[name] for one in all_results]
-        if any(value != values[0] for value in values):
-            raise ValueError(f"the bundles {', '.join(bundles)} differ in {name}: {values}")
-        summary[name] = values[0]
-    interval = interval_over_runs(clips, summary["classes"])
-    summary["seeds"] = [seed for one in all_results for seed in one["seeds"]]
-    summary["bundles"] = list(bundles)
-    for name in MEASURES:
-        means = [one[name]["mean"] for one in all_results]
-        summary[name] = {
-            **_spread(means),
-            "values": means,
-            "pooled": float(np.mean([one[name]["pooled"] for one in all_results])),
-            "ci95": list(interval[name]),
-        }
-    return summary | {name: all_results[0][name] for name in ("chance", "majority")}

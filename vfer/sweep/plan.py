@@ -100,10 +100,10 @@ def plan(
         words.append(f"--sweep={output / FILE}")
         try:
             config = parse("vfer.fit", words)
-            if config.fold is not None or config.seeds != 1:
+            if config.fold is not None or config.seeds != 1 or config.regroup != 1:
                 raise UsageError(
-                    "--fold and --seeds are not for sweeps: a point is a whole bundle; sweep "
-                    "protocol.seed for several seeds"
+                    "--fold, --seeds and --regroup are not for sweeps: a point is a whole bundle; "
+                    "sweep protocol.seed for several seeds, protocol.folds.seed for several groups"
                 )
             if nested:
                 check_validation(config, _groups(config))
