@@ -15,9 +15,10 @@ from vfer.baselines.descriptor import TABLE
 from vfer.config.recorded import recorded_parts, recorded_plugs
 from vfer.config.tree import DataConfig
 from vfer.networks.settings import ModelConfig
-from vfer.results.bundle import fold_directory, seed_folders
+from vfer.results.bundle import fold_directory
 from vfer.results.clips import CLIPS, read_clips
 from vfer.results.records import read_config, setting, stage_folders
+from vfer.results.runs import run_folders
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, read_json, sha256
 
@@ -82,11 +83,9 @@ def read_bundle(run: Path, fold: int | None, device: str, trust_code: bool) -> B
     """
     path = run / "config.yaml"
     if not path.is_file():
-        seeds = seed_folders(run)
-        if seeds:
-            raise UsageError(
-                f"{run} holds the bundles of several seeds: give --run {run / seeds[0]}"
-            )
+        runs = run_folders(run)
+        if runs:
+            raise UsageError(f"{run} holds several bundles: give --run {run / runs[0]}")
         raise FileNotFoundError(f"{run} is no result bundle: no config.yaml; vfer fit makes one")
     tree = read_config(path)
     data, model = recorded_parts(_on(tree, device), path)
