@@ -4,9 +4,7 @@ Each has ``FACTS`` and ``read`` and is named as its corpus; nothing else lists t
 """
 
 import difflib
-import os
 import pkgutil
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,11 +12,23 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from vfer.corpora._files import (
+    below,
+    files_below,
+    is_video,
+    name_below,
+    not_a_file,
+    parts_below,
+    squeeze,
+)
+
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The paper's six classes; its "joy" is ``happiness`` here, in every corpus."""
 
-_JUNK = {"thumbs.db", "desktop.ini"}
-_VIDEOS = {".avi", ".flv", ".mkv", ".mov", ".mp4", ".mpg", ".webm", ".wmv"}
+__all__ = [
+    "EMOTIONS", "Adapter", "Clip", "Corpus", "Facts", "below", "check_name", "files_below",
+    "is_video", "name_below", "named", "names", "not_a_file", "parts_below", "squeeze", "whole",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -161,55 +171,6 @@ def named(name: str) -> Adapter:
     return cast(Adapter, import_module(f"{__name__}.{name}"))
 
 
-def squeeze(name: str) -> str:
-    """Return a name in lower case with single blanks, as names are compared."""
-    return " ".join(name.lower().split())
-
-
-def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, sorted, without what file managers and git leave.
-
-    Those are hidden files and folders (``.git``, ``._x``), ``Thumbs.db`` and ``__MACOSX``.
-    """
-    found: list[Path] = []
-    for where, folders, names in os.walk(folder):
-        folders[:] = [n for n in folders if n[0] != "." and n.lower() != "__macosx"]
-        found += [Path(where, n) for n in names if n[0] != "." and n.lower() not in _JUNK]
-    return sorted(path for path in found if path.is_file())
-
-
-def is_video(path: Path) -> bool:
-    """Return whether a file's suffix is that of a video."""
-    return path.suffix.lower() in _VIDEOS
-
-
-def name_below(path: Path, folder: Path) -> str:
-    """Return a clip's name: its path below a folder, without suffix."""
-    return path.relative_to(folder).with_suffix("").as_posix()
-
-
-def parts_below(path: Path, folder: Path) -> list[str]:
-    """Return the names below a folder as they are compared; of a path elsewhere one empty name."""
-    if not path.is_relative_to(folder):
-        return [""]
-    return [squeeze(part) for part in path.relative_to(folder).parts]
-
-
-def below(folder: Path, pattern: re.Pattern[str]) -> Path | None:
-    """Find the nearest folder with such a sub-folder: ``folder``, or one at most two levels down.
-
-    Archives unpack into extra folders.
-    """
-    level = [folder]
-    for _ in range(3):
-        inside = [sorted(p for p in f.iterdir() if p.is_dir()) for f in level if f.is_dir()]
-        for parent, children in zip([f for f in level if f.is_dir()], inside, strict=True):
-            if any(pattern.fullmatch(squeeze(child.name)) for child in children):
-                return parent
-        level = [child for children in inside for child in children]
-    return None
-
-
 def whole(
     facts: Facts,
     root: Path,
@@ -225,7 +186,7 @@ def whole(
         root: Of the copy.
         clips: In any order.
         others: Every other file and why it is no clip; those in ``facts.beside`` are counted and
-            not unexpected.
+            not unexpected. Of one that is no file, such as a link to nothing, that is the reason.
         missing: As in ``Corpus``.
         aside: Further files to count.
 
@@ -239,7 +200,7 @@ def whole(
     for path, reason in others:
         what = facts.beside.get(path.suffix.lower())
         if what is None:
-            unexpected.append((path, reason))
+            unexpected.append((path, not_a_file(path) or reason))
         else:
             counted[what] += 1
     return Corpus(

@@ -51,7 +51,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _table(root: Path, files: list[Path]) -> Path:
-    found = [path for path in files if _is_table(path)]
+    found = [path for path in files if _is_table(path) and path.is_file()]
     if any(_ACTED.search(part) for p in files for part in p.relative_to(root.parent).parts):
         raise ValueError(
             f"{root} holds BAUM-1a, the acted set; its codes are others. Give the folder of the "

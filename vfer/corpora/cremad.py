@@ -36,7 +36,7 @@ _NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_[A-Z]{2}\.flv", re.IGNORECASE
 def _genders(files: list[Path]) -> dict[str, str]:
     """Return each actor's gender; of none where the table is not there."""
     for path in files:
-        if path.name.lower() == "videodemographics.csv":
+        if path.name.lower() == "videodemographics.csv" and path.is_file():
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file))
             if rows and {"ActorID", "Sex"} <= rows[0].keys():  # not what git-lfs may have left

@@ -13,7 +13,7 @@ from vfer.config.tree import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.prepare.clip import PRELOAD
 from vfer.prepare.corpus import hints, read_copy, rendered, restrict
-from vfer.prepare.sources import same_content, similar_subjects, wrong_head
+from vfer.prepare.sources import outside, same_content, similar_subjects, wrong_head
 from vfer.runtime.console import bar, make_console
 from vfer.runtime.pool import Died, cores, impatient, outcomes
 from vfer.video import ATTEMPTS, MIN_PROMISED, VideoError, decode, probe
@@ -44,6 +44,7 @@ class Comparison:
         paper_clips: Clips that the paper counts, or None.
         paper_accuracy: The paper's accuracy, %, or None.
         hints: Labels that look like one of the six basic classes in another word, and that class.
+        linked: Clips that links lead to and that lie outside of the copy's folder.
     """
 
     corpus: str
@@ -57,6 +58,7 @@ class Comparison:
     paper_clips: int | None
     paper_accuracy: float | None
     hints: tuple[tuple[str, str], ...] = ()
+    linked: int = 0
 
     @property
     def fits(self) -> bool:
@@ -157,6 +159,7 @@ def compare_copy(corpus: Corpus, config: DataConfig, deep: Console | None = None
         facts.paper_clips if facts else None,
         facts.paper_accuracy if facts else None,
         hints(corpus),
+        outside(corpus.clips, config.root),
     )
 
 
@@ -180,6 +183,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             console.print(f"  {name!r}: {reason}", soft_wrap=True)
     for what, files in comparison.aside:
         console.print(f"passed over: {what}: {files}")
+    if comparison.linked:
+        console.print(f"linked: {comparison.linked} clips lie outside the copy's folder")
     for label, word in comparison.hints:
         console.print(f"hint: the label {label} stays as it is; elsewhere the word is {word}")
 

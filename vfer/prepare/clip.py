@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vfer.corpora import Clip
+from vfer.corpora import Clip, not_a_file
 from vfer.faces.alignment import align
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.faces.tracking import NoFaceError, track
@@ -32,7 +32,8 @@ def unprepared(clip: Clip) -> Entry:
         entry = replace(entry, size=about.st_size, modified=about.st_mtime_ns)
         return replace(entry, source=hash_video(clip.path))
     except OSError as error:
-        return replace(entry, reason=str(VideoError(clip.path, str(error.strerror))))
+        why = not_a_file(clip.path) if not clip.path.exists() else error.strerror
+        return replace(entry, reason=str(VideoError(clip.path, str(why))))
 
 
 def prepare_clip(

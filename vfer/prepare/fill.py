@@ -19,7 +19,7 @@ from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.clip import PRELOAD, Decode, prepare_clip, unprepared
 from vfer.prepare.corpus import hints
-from vfer.prepare.sources import content_duplicates
+from vfer.prepare.sources import content_duplicates, outside
 from vfer.prepare.store import CropStore, Entry, flow_key, store_key
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
@@ -178,6 +178,7 @@ def print_usable(
     reasons += [(name, "missing", reason) for name, reason in corpus.missing]
     count = Counter(status for _, status, _ in reasons)
     summary = "".join(f", {n} {status}" for status, n in sorted(count.items()))
+    summary += f", {len(corpus.unexpected)} files not read" if corpus.unexpected else ""
     console.print(
         f"{corpus.name}: {len(corpus.clips)} clips, {len(frames)} usable"
         f"{summary}; crops in {store.directory}"
@@ -193,6 +194,8 @@ def print_usable(
         lines.append(f"doubtful: {names[0]!r}: the same content as {others}")
     lines += [f"not read: {path}: {reason}" for path, reason in corpus.unexpected]
     lines += [f"passed over: {what}: {files}" for what, files in corpus.aside]
+    linked = outside(corpus.clips, config.root)
+    lines += [f"linked: {linked} clips lie outside {config.root}"] if linked else []
     lines += [
         f"hint: the label {label} stays as it is; elsewhere the word is {word}"
         for label, word in hints(corpus)

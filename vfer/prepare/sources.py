@@ -1,6 +1,7 @@
 """What can be said of videos before they are decoded: heads, equal content, and whose they are."""
 
 import errno
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from vfer.corpora import Clip, Corpus
+from vfer.corpora import Clip, Corpus, not_a_file
 from vfer.runtime.files import sha256
 
 _CONTAINER = {
@@ -24,9 +25,11 @@ def hash_video(path: Path) -> str:
     Raises:
         OSError: If it cannot be opened, or is no regular file: opening a pipe would wait for ever.
     """
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "a pipe or a device"
-        raise OSError(errno.EINVAL, f"it is {kind}, not a file")
+    if path.is_dir():
+        raise OSError(errno.EISDIR, "a folder, not a file")
+    why = not_a_file(path)
+    if why is not None:
+        raise OSError(errno.EINVAL, why)
     return sha256(path)
 
 
@@ -55,10 +58,9 @@ def wrong_head(path: Path) -> tuple[str, str] | None:
     """
     try:
         if not path.exists():
-            to = f": its link leads to {path.readlink()}" if path.is_symlink() else ""
-            return "missing", f"{path} is not there{to}"
+            return "missing", f"{path}: {not_a_file(path)}"
         if not path.is_file():
-            return "unreadable", "it is not a file"
+            return "unreadable", "not a file"
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
@@ -133,6 +135,14 @@ def _told(group: Sequence[Clip]) -> str:
     one = len({(clip.subject, clip.emotion) for clip in group}) == 1
     why = "it would be counted twice" if one else "it would be trained on and tested"
     return f"{' and '.join(map(_called, group))} are the same video: {why}"
+
+
+def outside(clips: Iterable[Clip], root: Path | None) -> int:
+    """Count clips that links in a copy's folder lead to and that lie elsewhere; 0 of a manifest."""
+    if root is None or not root.is_dir():
+        return 0
+    home = os.path.realpath(root)
+    return sum(not Path(os.path.realpath(clip.path)).is_relative_to(home) for clip in clips)
 
 
 def similar_subjects(clips: Iterable[Clip]) -> list[tuple[str, ...]]:
