@@ -51,7 +51,7 @@ def plain(frames: NDArray[np.uint8]) -> list[Detection]:
         for i, (boxes, probabilities, points) in enumerate(faces, start):
             if boxes is not None:
                 for box, p, point in zip(boxes, probabilities, points, strict=True):
-                    eyes = np.asarray(point[:2], float)
+                    eyes = np.asarray(point[:2], float) - 0.5  # from edges to pixel centres
                     found.append(Detection(i, np.asarray(box, float), eyes, float(p)))
     return found
 

@@ -4,6 +4,7 @@ Zhang et al., "Joint face detection and alignment using multitask cascaded convo
 IEEE Signal Processing Letters 23 (2016). Networks, weights and thresholds are facenet-pytorch's,
 whose own cascade spends half of its time on resampling in float, on cropping, and on networks that
 see the same face several times. Boxes are edges in pixels: a frame reaches from 0 to its width.
+O-Net's points are too, as frames of larger pixels show; eyes are given as pixel centres.
 """
 
 from functools import lru_cache
@@ -31,7 +32,8 @@ class Faces(NamedTuple):
     Attributes:
         frame: ``(N,)`` int64, index into the batch, ascending.
         box: ``(N, 4)`` float32 px: left, top, right, bottom edge.
-        eyes: ``(N, 2, 2)`` float32 px, (left, right in the image), (x, y).
+        eyes: ``(N, 2, 2)`` float32 px, (left, right in the image), (x, y), as pixel centres: 0 is
+            the middle of the frame's first pixel.
         probability: ``(N,)`` float32, 0…1.
     """
 
@@ -133,7 +135,7 @@ def _decide(images: Tensor, frame: Tensor, box: Tensor) -> Faces:
     keep = score > _THRESHOLDS["O"]
     box, points = box[keep], points[keep]
     eyes = torch.stack([points[:, :2], points[:, 5:7]], dim=2)  # five xs, then five ys, 0…1
-    eyes = box[:, None, :2] + eyes * (box[:, 2:] - box[:, :2])[:, None]
+    eyes = box[:, None, :2] + eyes * (box[:, 2:] - box[:, :2])[:, None] - 0.5
     return _apart(Faces(frame[keep], _moved(box, by[keep]), eyes, score[keep]))
 
 

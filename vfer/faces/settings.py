@@ -11,7 +11,10 @@ HEIGHT, WIDTH = 150, 110
 """The crop, in pixels."""
 
 Eyes = NDArray[np.float64]
-"""Eye centres in frame pixels, ``(T, 2, 2)``: frame, (left, right in the image), (x, y)."""
+"""Eye centres in frame pixels, ``(T, 2, 2)``: frame, (left, right in the image), (x, y).
+
+The centre of a frame's first pixel is 0, as everywhere but in boxes, which are edges.
+"""
 
 Detector = Literal["mtcnn", "viola_jones"]
 Device = Literal["cpu", "cuda"]

@@ -29,7 +29,7 @@ from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_js
 
 T = TypeVar("T", bound=np.generic)
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the code changes what pixels the same settings give."""
 
 
