@@ -160,6 +160,15 @@ def source_of(plug: Mapping[str, Any]) -> str:
     return str(plug.get("source") or "–")[:12]
 
 
+def identity(bundle: Bundle) -> tuple[object, ...]:
+    """Return what the runs of one model share: clips, config but for seed and groups, and code."""
+    same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k not in VARIED}
+    clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
+    settings = repr(sorted(same.items())) if same else bundle.path
+    task = repr([bundle.plugs, *(bundle.results[k] for k in _HEADER if k != "seeds")])
+    return task, clips, settings
+
+
 def as_models(bundles: Sequence[Bundle]) -> list[Model]:
     """Put together bundles of the same clips, config and plugged-in code but for seed and groups.
 
@@ -169,11 +178,7 @@ def as_models(bundles: Sequence[Bundle]) -> list[Model]:
     """
     groups: dict[object, list[Bundle]] = defaultdict(list)
     for bundle in bundles:
-        same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k not in VARIED}
-        clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
-        settings = repr(sorted(same.items())) if same else bundle.path
-        task = repr([bundle.plugs, *(bundle.results[k] for k in _HEADER if k != "seeds")])
-        groups[task, clips, settings].append(bundle)
+        groups[identity(bundle)].append(bundle)
     parts: list[list[Bundle]] = []
     for runs in groups.values():
         runs = _each_once(runs)

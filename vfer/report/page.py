@@ -18,6 +18,8 @@ from vfer.runtime.files import atomic_write
 
 _LIST = "files.txt"
 """Names the files of a page, so that the next one in its place can remove them."""
+_LONG = 60
+"""Characters of a cell from which on its column is kept wide, also on a narrow screen."""
 _STYLE = """
 :root { color-scheme: light }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 0 auto; max-width: 70rem;
@@ -33,6 +35,7 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #d0d
   overflow-wrap: normal; white-space: nowrap }
 th:first-child, td:first-child, td.text, th.text { text-align: left; white-space: normal;
   min-width: 6rem }
+.long { min-width: 16rem }
 tr > :first-child { padding-left: 0 }
 thead th { border-bottom: 2px solid #57606a; vertical-align: bottom }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
@@ -46,6 +49,7 @@ pre { background: #f6f8fa; padding: .8rem; font-size: .8rem; overflow-x: auto }
   th { white-space: normal }
   th:first-child, td:first-child { min-width: 0; position: sticky; left: 0; background: #fff }
   .text { min-width: 5.5rem }
+  .long { min-width: 15rem }
 }
 @media print {
   body { font-size: 11pt; padding: 0 }
@@ -116,7 +120,10 @@ def _draw(figure: Figure, kind: str) -> bytes:
 
 
 def _table(grid: Grid) -> str:
-    kinds = ["" if numeric else ' class="text"' for numeric in grid.numeric()]
+    kinds = []
+    for k, numeric in enumerate(grid.numeric()):
+        long = k > 0 and max((len(row[k]) for row in grid.rows), default=0) > _LONG
+        kinds.append("" if numeric else f' class="text{" long" * long}"')
     head = "".join(
         f"<th{kind}>{html.escape(name)}</th>" for kind, name in zip(kinds, grid.header, strict=True)
     )

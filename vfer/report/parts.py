@@ -56,6 +56,7 @@ class Section:
         warnings: Paragraphs that must not be overlooked.
         parts: Tables and figures; neighbouring figures stand side by side where there is room.
         listing: Text that is shown as it is, folded away.
+        said: Whether its text stands on the terminal too.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Section:
     warnings: Sequence[str] = ()
     parts: Sequence[Grid | Picture] = ()
     listing: str = ""
+    said: bool = False
 
 
 def file_name(text: str) -> str:

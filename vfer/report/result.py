@@ -7,6 +7,7 @@ import yaml
 
 from vfer.config.keys import flatten
 from vfer.report.bundles import Bundle, Model, source_of
+from vfer.report.noise import noise_section
 from vfer.report.numbers import percent, pooled, spread
 from vfer.report.one_model import sections_of_one
 from vfer.report.parts import Grid, Section, file_name
@@ -144,6 +145,7 @@ def report_sections(groups: Sequence[Sequence[Model]]) -> list[Section]:
         sections += [
             replace(s, parts=[replace(p, name=prefix + file_name(p.name)) for p in s.parts])
             for s in (
+                noise_section(models),
                 _result(models),
                 *([section_of_runs(models)] if any(len(m.runs) > 1 for m in models) else []),
                 *(sections_of_several(models) if len(models) > 1 else sections_of_one(models[0])),

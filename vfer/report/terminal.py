@@ -17,7 +17,7 @@ from vfer.results.tables import CurvePoint
 
 
 def print_tables(sections: Sequence[Section], console: Console) -> None:
-    """Print those tables of a page that stand on the terminal too, and its warnings."""
+    """Print those tables and texts of a page that stand on the terminal too, and its warnings."""
     for section in sections:
         for grid in section.parts:
             if not isinstance(grid, Grid) or not grid.terminal:
@@ -28,8 +28,8 @@ def print_tables(sections: Sequence[Section], console: Console) -> None:
             for row in grid.rows:
                 table.add_row(*(Text(cell) for cell in row[: grid.terminal]))
             console.print(table)
-        for warning in section.warnings:
-            console.print(Text(warning), soft_wrap=True)
+        for text in (*(section.text if section.said else ()), *section.warnings):
+            console.print(Text(text), soft_wrap=True)
 
 
 def print_summary(

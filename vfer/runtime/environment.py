@@ -1,4 +1,4 @@
-"""What this process computes with: versions, device, threads, commit."""
+"""What this process computes with: versions, machine, threads, commit."""
 
 import platform
 import subprocess
@@ -34,8 +34,21 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _processor() -> str:
+    """Return the processor's name and the instructions that torch takes: they decide last bits."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    told = next((line.partition(":")[2].strip() for line in lines if "model name" in line), name)
+    return f"{told}, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def made_with() -> dict[str, Any]:
-    """Return what is made now is made with: versions, device, threads, commit."""
+    """Return what is made now is made with: versions, machine, threads, commit."""
     import torch  # whoever asks has it loaded
 
     cuda = torch.cuda.is_available()
@@ -44,6 +57,7 @@ def made_with() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "processor": _processor(),
         "threads": torch.get_num_threads(),
         "commit": _commit(),
     }
