@@ -236,8 +236,8 @@ def _write(
         corpus.name, corpus.classes, CROSS_CORPUS, protocol["selection"], [protocol["seed"]],
         protocol.get("control"), apart_of(tree),
     )  # fmt: skip
-    bundle.assemble(output, header, excluded)
     write_clips(output, [_facts(store, clip) for clip in corpus.clips])
+    bundle.assemble(output, header, excluded)
     bundle.seal(output)
 
 

@@ -174,7 +174,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
     if cross:
         yield from check_models(directory, header, facts or ())
     try:
-        expected = results(tables, header, folds)
+        expected = results(tables, header, folds, facts)
     except ValueError as error:
         yield Difference("results.json", "(all)", "numbers", f"cannot be recomputed: {error}")
         return

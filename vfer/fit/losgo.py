@@ -219,8 +219,8 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
         run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed], protocol.control,
         apart=("subject", "sentence") if run.sentences else ("subject",),
     )  # fmt: skip
-    results = bundle.assemble(output, header, excluded)
     write_clips(output, [_facts(run, clip) for clip in run.corpus.clips])
+    results = bundle.assemble(output, header, excluded)
     tables = read_tables(output, classes)
     figures.draw_figures(
         output / "figures", results, tables, run.corpus, run.store, config.data.flow

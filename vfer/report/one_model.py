@@ -1,7 +1,7 @@
 """What a report says of one run."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from vfer.report import figures
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import difference, percent
 from vfer.report.parts import Grid, Picture, Section
+from vfer.report.people import people_section
 from vfer.report.published import in_papers_order
 from vfer.report.selection import nested_section
 from vfer.results.bootstrap import bootstrap_interval
@@ -18,7 +19,7 @@ from vfer.results.paired import paired_differences
 from vfer.results.probabilities import BINS, score_probabilities
 from vfer.results.scoring import optimism_gap, stream_rows
 from vfer.results.tables import ClipResult
-from vfer.results.tally import counted, tally
+from vfer.results.tally import tally
 
 HARDEST = 8
 """How many of the hardest clips are shown."""
@@ -34,7 +35,7 @@ def sections_of_one(model: Model) -> list[Section]:
         _classes,
         _probabilities,
         _curves,
-        _subjects,
+        people_section,
         _coverage,
         _hardest,
     )
@@ -178,32 +179,6 @@ def _curves(run: Bundle) -> Section:
                 f"Stage {stage}: thin lines are folds",
             )
             for stage in stages
-        ],
-    )
-
-
-def _subjects(run: Bundle) -> Section:
-    of_subject: dict[str, list[bool]] = defaultdict(list)
-    for row in counted(run.tables.clips):
-        right = row.prediction(run.results["classes"]) == row.label
-        of_subject[row.subject].append(right)
-    accuracy = {name: sum(right) / len(right) for name, right in of_subject.items()}
-    fold_of = {row.subject: row.fold for row in run.tables.clips}
-    worst = sorted(accuracy, key=lambda name: (accuracy[name], name))
-    drawn = figures.subjects_figure(accuracy, run.results["accuracy"]["pooled"])
-    return Section(
-        "Subjects",
-        parts=[
-            Picture("subjects", drawn, "Accuracy of each subject"),
-            Grid(
-                "subjects",
-                "From the hardest on",
-                ("subject", "fold", "clips", "accuracy, %"),
-                [
-                    [name, str(fold_of[name]), str(len(of_subject[name])), percent(accuracy[name])]
-                    for name in worst
-                ],
-            ),
         ],
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from vfer.results.clips import CLIPS, read_clips
 from vfer.results.scoring import Header, results
 from vfer.results.tables import (
     STREAMS,
@@ -151,6 +152,8 @@ def list_files(output: Path) -> dict[str, str]:
 def assemble(output: Path, header: Header, excluded: Sequence[ClipResult] = ()) -> dict[str, Any]:
     """Build the top-level files from ``folds.json`` and the folds, all of which must be complete.
 
+    Where ``clips.csv`` is there too, the results are told by gender.
+
     Args:
         output: The bundle's folder. When all that belongs to it is there, `seal` it.
         header: Of the bundle.
@@ -174,7 +177,8 @@ def assemble(output: Path, header: Header, excluded: Sequence[ClipResult] = ()) 
     if len(set(keys)) > 1:
         raise ValueError(f"{output}: folds made from different configs or corpora: {keys}")
     tables = joined([part for part, _ in parts], excluded)
-    result = results(tables, header, folds)
+    facts = read_clips(output) if (output / CLIPS.name).is_file() else None
+    result = results(tables, header, folds, facts)
     write_tables(output, tables, header.classes)
     write_json(output / "results.json", result)
     return result

@@ -37,6 +37,7 @@ class ClipFacts:
     fps: float
 
 
+GENDERS = {"female", "male", ""}
 CLIPS = Layout(
     "clips.csv",
     ClipFacts,
@@ -61,7 +62,7 @@ def write_clips(directory: Path, facts: Sequence[ClipFacts]) -> None:
 
 
 def check_clips(facts: Sequence[ClipFacts], tables: Tables) -> Iterator[Difference]:
-    """Check that the same clips are told as in ``predictions.csv``, each with its own video."""
+    """Check that the clips are those of ``predictions.csv``, videos their own, genders one each."""
     rows = {row.clip: row for row in tables.clips}
     names = [one.clip for one in facts]
     if names != sorted(rows):
@@ -69,12 +70,19 @@ def check_clips(facts: Sequence[ClipFacts], tables: Tables) -> Iterator[Differen
         yield Difference("clips.csv", "clips", ", ".join(differing), "those of predictions.csv")
         return
     shown: dict[str, list[ClipResult]] = defaultdict(list)
+    genders: dict[str, set[str]] = defaultdict(set)
     for one in facts:
         row = rows[one.clip]
+        if row.status != "excluded":
+            genders[row.subject].add(one.gender)
         if row.status == "scored" and not one.video:
             yield Difference("clips.csv", f"clip {one.clip}: video", "nothing", "its SHA-256")
         if row.status != "excluded" and one.video:
             shown[one.video].append(row)
+    for subject, found in genders.items():
+        if len(found) > 1 or not found <= GENDERS:
+            wanted = "female, male or nothing"
+            yield Difference("clips.csv", f"subject {subject}: gender", sorted(found), wanted)
     for same in shown.values():
         if len({(row.subject, row.label) for row in same}) > 1:
             told = ", ".join(f"{row.clip} ({row.subject}, {row.label})" for row in same)

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vfer.results.bootstrap import bootstrap_interval
+from vfer.results.clips import ClipFacts
+from vfer.results.gender import by_gender
 from vfer.results.tables import STAGES, STREAMS, ClipResult, CurvePoint, Tables, first_largest
 from vfer.results.tally import MEASURES, Tally, confusion_matrix, counted, coverage, tally
 
@@ -126,7 +128,12 @@ def optimism_gap(folds: Sequence[Mapping[str, Any]], curves: Sequence[CurvePoint
     return float(np.mean([one["oracle_accuracy"] - one["accuracy"] for one in folds]))
 
 
-def results(tables: Tables, header: Header, folds: Mapping[int, Sequence[str]]) -> dict[str, Any]:
+def results(
+    tables: Tables,
+    header: Header,
+    folds: Mapping[int, Sequence[str]],
+    facts: Sequence[ClipFacts] | None = None,
+) -> dict[str, Any]:
     """Return all that ``results.json`` says; fractions in 0…1, unrounded.
 
     ``mean`` and ``std`` (ddof 1; 0.0 for a single fold) run over folds, as the paper averages;
@@ -139,6 +146,7 @@ def results(tables: Tables, header: Header, folds: Mapping[int, Sequence[str]]) 
         tables: Of all folds, and the excluded clips; the order of rows does not matter.
         header: What is not computed.
         folds: Fold → subjects of its test group.
+        facts: Of every clip; without them there is no ``by_gender``.
 
     Raises:
         ValueError: A clip is there twice, is in no fold that `folds` names, or has a label that is
@@ -172,6 +180,7 @@ def results(tables: Tables, header: Header, folds: Mapping[int, Sequence[str]]) 
         "chance": 1 / len(classes),
         "majority": int(pooled.clips.max()) / int(pooled.clips.sum()),
         "streams": _streams(tables, classes),
+        **({} if facts is None else {"by_gender": by_gender(clips, facts, classes)}),
         "folds": [
             {
                 "fold": fold,

@@ -176,8 +176,8 @@ def _write(
     rows = read_tables(first, classes).clips
     excluded = [row for row in rows if row.status == "excluded"]
     header = replace(Header.of(found), selection=NESTED)
-    results = bundle.assemble(output, header, excluded)
     _write_facts(output, chosen, rows)
+    results = bundle.assemble(output, header, excluded)
     _write_environment(output, list(folders.values()))
     from vfer.report.figures import draw_scores  # imports Matplotlib
 
