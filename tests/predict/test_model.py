@@ -107,7 +107,7 @@ def test_what_is_no_bundle_or_has_no_such_model_is_told(bundle, tmp_path):
     with pytest.raises(UsageError, match="--device is gpuu"):
         load_model(bundle, device="gpuu")
     shutil.copytree(bundle, tmp_path / "several" / "seed-3")
-    with pytest.raises(UsageError, match=r"several seeds: give --run .*seed-3"):
+    with pytest.raises(UsageError, match=r"several bundles: give --run .*seed-3"):
         load_model(tmp_path / "several")
     (tmp_path / "empty").mkdir()
     shutil.copy(bundle / "config.yaml", tmp_path / "empty")
