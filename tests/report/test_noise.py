@@ -10,7 +10,7 @@ import pytest
 
 from tests.report.test_report import answer_again, grid, page, set_config
 from tests.results.test_runs import make_assignments
-from tests.test_verify import edit_json, hash_again, make_bundle
+from tests.test_verify import edit_json, hash_again
 from vfer.config.parser import parse
 from vfer.report.main import main
 from vfer.report.noise import exceeded_by_chance, spread_within
@@ -18,26 +18,6 @@ from vfer.report.published import PAPERS_LEAD
 from vfer.runtime.files import read_json
 
 pytestmark = pytest.mark.usefixtures("undrawn")
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr(
-        "matplotlib.figure.Figure.savefig", lambda self, file, **_: file.write(b"d")
-    )
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    output = tmp_path_factory.mktemp("made") / "bundle"
-    make_bundle(output)
-    set_config(output)
-    return output
-
-
-@pytest.fixture
-def bundle(made, tmp_path):
-    return shutil.copytree(made, tmp_path / "bundle")
 
 
 @pytest.fixture
@@ -137,9 +117,9 @@ def test_seeds_are_measured_where_there_are_several(seeds, tmp_path):
     assert "Not measured here: group assignment, machine." in page(tmp_path / "out")
 
 
-def test_seeds_and_groups_of_one_model_are_both_measured(bundle, tmp_path, monkeypatch):
+def test_seeds_and_groups_of_one_model_are_both_measured(bundle, tmp_path):
     regrouped = tmp_path / "regrouped"
-    make_assignments(regrouped, monkeypatch)
+    make_assignments(regrouped)
     again = shutil.copytree(regrouped / "groups-0", tmp_path / "seeds" / "seed-1")
     edit_json(again / "results.json", lambda found: found.update(seeds=[1]))
     answer_again(again, 0.3)

@@ -14,13 +14,6 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr(
-        "matplotlib.figure.Figure.savefig", lambda self, file, **_: file.write(b"d")
-    )
-
-
-@pytest.fixture
 def bundle(tmp_path):
     make_bundle(tmp_path / "bundle")
     set_config(tmp_path / "bundle")

@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import yaml
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from tests.test_verify import (
@@ -82,30 +81,11 @@ def answer_again(bundle, share, seed=0):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    output = tmp_path_factory.mktemp("made") / "bundle"
-    make_bundle(output)
-    set_config(output)
-    return output
-
-
-@pytest.fixture(scope="module")
 def reported(made, tmp_path_factory):
     """A bundle with its report, only to be read."""
     bundle = shutil.copytree(made, tmp_path_factory.mktemp("reported") / "bundle")
     assert main([str(bundle)]) == 0
     return bundle
-
-
-@pytest.fixture
-def bundle(made, tmp_path):
-    return shutil.copytree(made, tmp_path / "bundle")
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Figures are not drawn, which takes most of a report's time."""
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.write(b"drawn"))
 
 
 def grid(path, name):

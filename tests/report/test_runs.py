@@ -16,18 +16,10 @@ from vfer.runtime.files import read_json
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr(
-        "matplotlib.figure.Figure.savefig", lambda self, file, **_: file.write(b"d")
-    )
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "regrouped"
-    with pytest.MonkeyPatch.context() as patch:
-        make_assignments(folder, patch)
+    make_assignments(folder)
     return folder
 
 
@@ -79,7 +71,7 @@ def test_the_same_run_with_other_answers_is_another_model(made, tmp_path):
 
 
 @pytest.fixture
-def better(made, tmp_path, monkeypatch):
+def better(made, tmp_path):
     """Another model, better in each assignment but in one."""
     folder = tmp_path / "better"
 
@@ -91,7 +83,7 @@ def better(made, tmp_path, monkeypatch):
         config = {"data__segment_length": 8, "protocol__folds": {"groups": 3, "seed": dealt}}
         set_config(bundle, **config)
 
-    make_assignments(folder, monkeypatch, change)
+    make_assignments(folder, change)
     return folder
 
 

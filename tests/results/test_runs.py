@@ -17,17 +17,17 @@ ASSIGNMENTS = {
 }
 
 
-def make_assignments(folder, patch, change=lambda bundle, dealt: None):
+def make_assignments(folder, change=lambda bundle, dealt: None):
     """A bundle of each of three assignments of the same six people, and the summary."""
     for dealt, groups in ASSIGNMENTS.items():
-        patch.setattr(toy, "GROUPS", groups)
-        bundle = folder / f"groups-{dealt}"
-        make_bundle(bundle)
-        folds = CONFIG["protocol"]["folds"] | {"seed": dealt}
-        write_config(bundle, CONFIG | {"protocol": CONFIG["protocol"] | {"folds": folds}})
-        change(bundle, dealt)
-        hash_again(bundle)
-    patch.undo()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(toy, "GROUPS", groups)
+            bundle = folder / f"groups-{dealt}"
+            make_bundle(bundle)
+            folds = CONFIG["protocol"]["folds"] | {"seed": dealt}
+            write_config(bundle, CONFIG | {"protocol": CONFIG["protocol"] | {"folds": folds}})
+            change(bundle, dealt)
+            hash_again(bundle)
     names = [f"groups-{dealt}" for dealt in ASSIGNMENTS]
     write_json(folder / "results.json", summarise_runs(folder, names))
 
@@ -35,8 +35,7 @@ def make_assignments(folder, patch, change=lambda bundle, dealt: None):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "regrouped"
-    with pytest.MonkeyPatch.context() as patch:
-        make_assignments(folder, patch)
+    make_assignments(folder)
     return folder
 
 
