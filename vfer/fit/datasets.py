@@ -16,7 +16,7 @@ from vfer.fit.plan import Randomness
 from vfer.prepare.store import CropStore, flow_key
 from vfer.segments.batch import SegmentBatch
 from vfer.segments.controls import frame_order, mask_mouth
-from vfer.segments.indices import segment_frames, windows
+from vfer.segments.indices import pairs_of, segment_frames, windows
 
 
 @dataclass(frozen=True)
@@ -254,8 +254,7 @@ class ClipDataset(Dataset[ClipBatch]):
         indices = np.stack(
             [self.frames.segment(clip.name, s) for s in self.part.starts[i].tolist()]
         )
-        runs = np.stack([indices[:, :-1], indices[:, 1:]], axis=-1)  # (S, L−1, 2)
-        pairs, segments = np.unique(runs.reshape(-1, 2), axis=0, return_inverse=True)
+        pairs, segments = pairs_of(indices)
         crops, flow = self.frames.read(clip.name, pairs)
         label = torch.full((len(pairs),), self.classes.index(clip.emotion))
         batch = SegmentBatch(
@@ -265,4 +264,4 @@ class ClipDataset(Dataset[ClipBatch]):
             torch.full_like(label, self.part.index[i]),
             torch.from_numpy(pairs[:, 0].copy()),
         )
-        return ClipBatch(batch, torch.from_numpy(segments.reshape(runs.shape[:2])), i)
+        return ClipBatch(batch, torch.from_numpy(segments), i)

@@ -16,7 +16,7 @@ from torch import Tensor
 from vfer.predict.bundle import Bundle
 from vfer.predict.calibration import OutOfFold, fit_temperature, out_of_fold, temper
 from vfer.predict.timeline import ModelInfo
-from vfer.segments.indices import segment_frames
+from vfer.segments.indices import pairs_of, segment_frames
 
 Described = tuple[Tensor, ...]
 """What the networks made of P pairs of frames, each ``(P, …)``."""
@@ -125,9 +125,8 @@ class Model(ABC):
             frames = self.clip_windows(len(crops))
         else:
             frames = np.stack([segment_frames(len(crops), self.length, at) for at in starts])
-        runs = np.stack([frames[:, :-1], frames[:, 1:]], axis=-1)  # (S, L−1, 2)
-        pairs, at = np.unique(runs.reshape(-1, 2), axis=0, return_inverse=True)
-        segments = torch.from_numpy(at.reshape(runs.shape[:2]))
+        pairs, at = pairs_of(frames)
+        segments = torch.from_numpy(at)
         described = self.describe(crops[pairs])
         if calibrated:
             found = self.probabilities(described, segments)

@@ -45,6 +45,20 @@ def fit_length(n: int, length: int) -> NDArray[np.int64]:
     return np.clip(np.arange(start, start + length, dtype=np.int64), 0, n - 1)
 
 
+def pairs_of(segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the pairs of neighbouring frames of segments, each once: what overlaps is shared.
+
+    Args:
+        segments: ``(S, L)`` int64 frame indices.
+
+    Returns:
+        The pairs ``(P, 2)``, and ``(S, L−1)`` int64, the pairs that make up each segment.
+    """
+    runs = np.stack([segments[:, :-1], segments[:, 1:]], axis=-1)  # (S, L−1, 2)
+    pairs, at = np.unique(runs.reshape(-1, 2), axis=0, return_inverse=True)
+    return pairs, at.reshape(runs.shape[:2])
+
+
 def windows(
     n: int, length: int, per_clip: int | None = None, stride: int | None = None
 ) -> NDArray[np.int64]:
