@@ -21,16 +21,16 @@ from vfer.config.tree import Config, DataConfig
 from vfer.prepare.corpus import check_root
 from vfer.results import bundle
 from vfer.results.clips import ClipFacts, write_clips
-from vfer.results.cross import CROSS_CORPUS, write_models
+from vfer.results.cross import write_models
 from vfer.results.records import apart_of, read_config
-from vfer.results.scoring import Header, mean_softmax
+from vfer.results.scoring import CROSS_CORPUS, Header, mean_softmax
 from vfer.results.tables import ClipResult, SegmentResult, Tables
 from vfer.runtime.console import UsageError, bar, make_console, run_command
 from vfer.runtime.files import atomic_write, lock, sha256, write_json
 
 if TYPE_CHECKING:
     from vfer.corpora import Clip, Corpus
-    from vfer.predict.model import ClipScores, Model
+    from vfer.predict.model import Model
     from vfer.prepare.store import CropStore
 
 _KEPT = ("segment_length", "windows", "faces", "flow")
@@ -71,10 +71,15 @@ def even_frames(frames: int, rate: float, wanted: float) -> NDArray[np.int64]:
     return np.minimum(nearest, frames - 1)
 
 
-def score(model: "Model", store: "CropStore", clip: "Clip", classes: Sequence[str]) -> "ClipScores":
+def score(
+    model: "Model", store: "CropStore", clip: "Clip", classes: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Score a clip of a store; what the models give to other classes is shared out.
 
     Windows are of the clip at the frame rate that the models were trained at.
+
+    Returns:
+        The first frame of each window ``(S,)``, and its probabilities ``(S, classes)``, 0…1.
     """
     from vfer.predict.frames import even_rate
 
@@ -82,10 +87,10 @@ def score(model: "Model", store: "CropStore", clip: "Clip", classes: Sequence[st
     rate = even_rate(fps, model.bundle.frame_rate, keep=not fps)
     if rate is not None:
         crops = crops[even_frames(len(crops), fps, rate)]
-    found = model.score_clip(np.array(crops), calibrated=False)
+    found = model.score_clip(crops, calibrated=False)
     some = found.windows[:, [model.classes.index(name) for name in classes]]
     some = some / some.sum(axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
-    return found._replace(windows=some, clip=some.mean(axis=0))
+    return found.starts, some
 
 
 def score_corpus(model: "Model", corpus: "Corpus", store: "CropStore", console: Console) -> Tables:
@@ -100,12 +105,11 @@ def score_corpus(model: "Model", corpus: "Corpus", store: "CropStore", console: 
             if clip.name not in usable:
                 clips.append(ClipResult(0, *who, entry.status, entry.reason, None, 0))
             else:
-                found = score(model, store, clip, corpus.classes)
-                windows = found.windows
+                starts, windows = score(model, store, clip, corpus.classes)
                 clips.append(ClipResult(0, *who, "scored", "", mean_softmax(windows), len(windows)))
                 segments += [
                     SegmentResult(0, *who, start, tuple(row))
-                    for start, row in zip(found.starts.tolist(), windows.tolist(), strict=True)
+                    for start, row in zip(starts.tolist(), windows.tolist(), strict=True)
                 ]
             progress.advance(task)
     return Tables(tuple(clips), tuple(segments))
@@ -124,14 +128,6 @@ def _check_unseen(model: "Model", corpus: "Corpus", store: "CropStore") -> None:
             f"{model.bundle.run} was trained on {len(known)} of these videos ({known[0]} …), so "
             "that they say nothing of it: give a corpus that it has not seen"
         )
-
-
-def _facts(store: "CropStore", clip: "Clip") -> ClipFacts:
-    known = (clip.name, clip.gender or "", clip.sentence or "")
-    if clip.excluded is not None:
-        return ClipFacts(*known, "", "", 0, 0.0)
-    entry = store.entry(clip.name)
-    return ClipFacts(*known, entry.source, entry.decoder, entry.frames, entry.fps)
 
 
 def _check_output(output: Path, tree: dict[str, Any]) -> None:
@@ -160,14 +156,14 @@ def evaluate(config: Config, console: Console) -> None:
         UsageError: If they do not go together, or the models know the videos.
     """
     from vfer.predict.load import load_model
-    from vfer.prepare.corpus import open_corpus
+    from vfer.prepare.corpus import open_corpus, read_copy, rendered, restrict
     from vfer.prepare.fill import fill, print_usable
 
     assert config.run is not None
     model = load_model(config.run, fold=config.fold, trust_code=config.trust_code)
     theirs = model.bundle.data
-    whole = open_corpus(data_of(config.data, theirs, None), console)
-    classes = common_classes(model.classes, whole)
+    copy = rendered(data_of(config.data, theirs, None), console)
+    classes = common_classes(model.classes, restrict(read_copy(copy), copy))
     data = data_of(config.data, theirs, classes)
     tree = read_config(config.run / "config.yaml")
     kept = {name: tree["data"][name] for name in _KEPT}
@@ -182,15 +178,15 @@ def evaluate(config: Config, console: Console) -> None:
         _check_unseen(model, corpus, store)
         atomic_write(output / "config.yaml", yaml.safe_dump(tree, sort_keys=False))
         tables = score_corpus(model, corpus, store, console)
-        _write(output, config, model, corpus, store, tables, tree)
-    _print(output, model, corpus, console)
+        found = _write(output, model, corpus, store, tables, tree)
+    _print(found, output, model, console)
 
 
 def _write(
-    output: Path, config: Config, model: "Model", corpus: "Corpus", store: "CropStore",
-    tables: Tables, tree: dict[str, Any],
-) -> None:  # fmt: skip
-    """Write the bundle, its list of files last."""
+    output: Path, model: "Model", corpus: "Corpus", store: "CropStore", tables: Tables,
+    tree: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Write the bundle, its list of files last; return what ``results.json`` says."""
     from vfer.runtime.environment import made_with
 
     (output / "files.json").unlink(missing_ok=True)
@@ -236,20 +232,22 @@ def _write(
         corpus.name, corpus.classes, CROSS_CORPUS, protocol["selection"], [protocol["seed"]],
         protocol.get("control"), apart_of(tree),
     )  # fmt: skip
-    write_clips(output, [_facts(store, clip) for clip in corpus.clips])
-    bundle.assemble(output, header, excluded)
+    facts = [
+        ClipFacts(clip.name, clip.gender or "", clip.sentence or "", *store.made_from(clip))
+        for clip in corpus.clips
+    ]
+    write_clips(output, facts)
+    found = bundle.assemble(output, header, excluded)
     bundle.seal(output)
+    return found
 
 
-def _print(output: Path, model: "Model", corpus: "Corpus", console: Console) -> None:
+def _print(found: dict[str, Any], output: Path, model: "Model", console: Console) -> None:
     """Print the figures, and what they are of."""
-    from vfer.runtime.files import read_json
-
-    found = read_json(output / "results.json")
     folds = ", ".join(map(str, model.bundle.stages))
     console.print(
         f"{model.bundle.run} (trained on {model.bundle.corpus}, models of the folds {folds}) on "
-        f"{corpus.name}: {', '.join(corpus.classes)}",
+        f"{found['corpus']}: {', '.join(found['classes'])}",
         markup=False,
     )
     for name in ("accuracy", "uar"):

@@ -16,8 +16,8 @@ from vfer.results.apart import check_apart
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds
 from vfer.results.checks import Difference, check_tables
-from vfer.results.clips import CLIPS, check_clips, read_clips
-from vfer.results.cross import CROSS_CORPUS, MODELS, check_models
+from vfer.results.clips import CLIPS, check_clips, find_clips
+from vfer.results.cross import MODELS, check_models
 from vfer.results.nested import POINTS, RECORD, check_nested, fold_configs
 from vfer.results.records import (
     check_config,
@@ -31,6 +31,7 @@ from vfer.results.records import (
 from vfer.results.runs import check_assignments, run_folders, summarise_runs
 from vfer.results.scoring import (
     CONTROLS,
+    CROSS_CORPUS,
     NESTED,
     SCHEMA,
     SELECTIONS,
@@ -139,7 +140,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         record = directory / "config.yaml"
         config = read_config(record) if record.is_file() else None
         configs = fold_configs(directory, config or {}, header.selection, folds)
-        facts = read_clips(directory) if (directory / CLIPS.name).is_file() else None
+        facts = find_clips(directory)
         environment = read_json(directory / "environment.json")
         name, count = (environment["corpus"][key] for key in ("name", "clips"))
     except (KeyError, TypeError) as error:

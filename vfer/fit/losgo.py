@@ -16,7 +16,6 @@ from vfer.fit.loggers import WHOLE, Logger, Tracker
 from vfer.fit.plan import stages_of
 from vfer.fit.run import Fold, Run, run_key, split
 from vfer.fit.stages import TrainedStage, train_stage
-from vfer.prepare.store import Entry
 from vfer.report import figures
 from vfer.report.terminal import print_summary
 from vfer.results import bundle
@@ -191,20 +190,6 @@ def _reason(run: Run, clip: Clip) -> str | None:
     return None if run.tests(number, clip) else UNTESTED
 
 
-def _facts(run: Run, clip: Clip) -> ClipFacts:
-    """Return what is known of a clip; of an excluded one nothing was prepared."""
-    entry = Entry(clip.name, "ok") if clip.excluded is not None else run.store.entry(clip.name)
-    return ClipFacts(
-        clip.name,
-        clip.gender or "",
-        clip.sentence or "",
-        entry.source,
-        entry.decoder,
-        entry.frames,
-        entry.fps,
-    )
-
-
 def finish(run: Run, tracker: Tracker, console: Console) -> None:
     """Assemble the bundle from its folds, draw its figures, and show the summary."""
     config, output = run.config, run.config.output
@@ -219,7 +204,11 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
         run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed], protocol.control,
         apart=("subject", "sentence") if run.sentences else ("subject",),
     )  # fmt: skip
-    write_clips(output, [_facts(run, clip) for clip in run.corpus.clips])
+    facts = [
+        ClipFacts(clip.name, clip.gender or "", clip.sentence or "", *run.store.made_from(clip))
+        for clip in run.corpus.clips
+    ]
+    write_clips(output, facts)
     results = bundle.assemble(output, header, excluded)
     tables = read_tables(output, classes)
     figures.draw_figures(

@@ -16,7 +16,7 @@ from vfer.config.recorded import recorded_parts, recorded_plugs
 from vfer.config.tree import DataConfig
 from vfer.networks.settings import ModelConfig
 from vfer.results.bundle import fold_directory
-from vfer.results.clips import CLIPS, read_clips
+from vfer.results.clips import find_clips
 from vfer.results.records import read_config, setting, stage_folders
 from vfer.results.runs import run_folders
 from vfer.runtime.console import UsageError
@@ -163,9 +163,7 @@ def _record(stage: Path) -> dict[str, Any]:
 
 def _clips(run: Path) -> tuple[float | None, int | None]:
     """Return the median frames a second and frames of the corpus's clips, as far as it is known."""
-    if not (run / CLIPS.name).is_file():
-        return None, None
-    facts = [one for one in read_clips(run) if one.frames > 0]
+    facts = [one for one in find_clips(run) or () if one.frames > 0]
     rates = [one.fps for one in facts if math.isfinite(one.fps) and 1 <= one.fps <= 1000]
     frames = round(median(one.frames for one in facts)) if facts else None
     return median(rates) if rates else None, frames

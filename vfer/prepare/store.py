@@ -120,6 +120,14 @@ class CropStore:
             self._entries[clip] = Entry(**read_json(path))
         return self._entries[clip]
 
+    def made_from(self, clip: Clip) -> tuple[str, str, int, float]:
+        """Return the video of a clip: SHA-256, decoder, frames and frames a second.
+
+        Nothing was prepared of an excluded clip: empty, and 0.
+        """
+        entry = Entry(clip.name, "ok") if clip.excluded is not None else self.entry(clip.name)
+        return entry.source, entry.decoder, entry.frames, entry.fps
+
     def missing(self, clips: Iterable[Clip]) -> list[Clip]:
         """Return clips without an entry, or whose video has changed; excluded ones need none."""
         return [clip for clip in clips if clip.excluded is None and not self._holds(clip)]

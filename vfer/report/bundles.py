@@ -13,7 +13,7 @@ import yaml
 from vfer.config.keys import differing
 from vfer.config.version import settings_of
 from vfer.results.bundle import read_folds
-from vfer.results.clips import CLIPS, read_clips
+from vfer.results.clips import find_clips
 from vfer.results.nested import RECORD
 from vfer.results.runs import GROUPS, across_runs, partition, run_folders
 from vfer.results.runs import SEED as SEEDS
@@ -142,7 +142,7 @@ def read_bundle(path: Path) -> Bundle:
             raise ValueError(unusable)
         header = Header.of(read_json(path / "results.json"))
         tables = read_tables(path, header.classes)
-        facts = read_clips(path) if (path / CLIPS.name).is_file() else None
+        facts = find_clips(path)
         computed = results(tables, header, read_folds(path / "folds.json"), facts)
         record = path / "config.yaml"
         tree = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else {}

@@ -14,8 +14,7 @@ from vfer.report.bundles import Bundle, Model, identity
 from vfer.report.parts import Grid, Section
 from vfer.report.published import PAPERS_LEAD
 from vfer.results.bootstrap import MIN_SUBJECTS
-from vfer.results.cross import CROSS_CORPUS
-from vfer.results.scoring import NESTED
+from vfer.results.scoring import CROSS_CORPUS, NESTED
 from vfer.results.tally import counted
 
 DEMO = (87.1, 89.2)

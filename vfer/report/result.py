@@ -16,8 +16,7 @@ from vfer.report.runs import section_of_runs
 from vfer.report.selection import how_selected, selection_warnings
 from vfer.report.several_models import sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
-from vfer.results.cross import CROSS_CORPUS
-from vfer.results.scoring import CONTROLS
+from vfer.results.scoring import CONTROLS, CROSS_CORPUS
 from vfer.results.tally import MEASURES, counted
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from vfer.results.clips import CLIPS, read_clips
+from vfer.results.clips import find_clips
 from vfer.results.scoring import Header, results
 from vfer.results.tables import (
     STREAMS,
@@ -177,7 +177,7 @@ def assemble(output: Path, header: Header, excluded: Sequence[ClipResult] = ()) 
     if len(set(keys)) > 1:
         raise ValueError(f"{output}: folds made from different configs or corpora: {keys}")
     tables = joined([part for part, _ in parts], excluded)
-    facts = read_clips(output) if (output / CLIPS.name).is_file() else None
+    facts = find_clips(output)
     result = results(tables, header, folds, facts)
     write_tables(output, tables, header.classes)
     write_json(output / "results.json", result)

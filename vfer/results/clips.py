@@ -46,6 +46,15 @@ CLIPS = Layout(
 )
 
 
+def find_clips(directory: Path) -> tuple[ClipFacts, ...] | None:
+    """Read ``clips.csv`` of a bundle; None of one that an earlier version made without.
+
+    Raises:
+        ValueError: As `read_clips`.
+    """
+    return read_clips(directory) if (directory / CLIPS.name).is_file() else None
+
+
 def read_clips(directory: Path) -> tuple[ClipFacts, ...]:
     """Read ``clips.csv`` of a bundle.
 

@@ -13,7 +13,6 @@ from vfer.results.clips import ClipFacts
 from vfer.results.scoring import Header
 from vfer.runtime.files import read_json, write_json
 
-CROSS_CORPUS = "cross_corpus"
 MODELS = "models.json"
 
 
@@ -39,7 +38,7 @@ def check_models(
         known = list(record["run"]["classes"])
         seen = {model["fold"]: set(model["videos"]) for model in record["models"]}
         if not all(seen.values()):
-            raise ValueError("no models, or one that was trained on nothing")
+            raise ValueError("a model that was trained on nothing")
     except (OSError, KeyError, TypeError, ValueError) as error:
         wanted = "the models, and what they have seen"
         yield Difference(MODELS, "(cannot be read)", error, wanted)

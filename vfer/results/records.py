@@ -15,8 +15,7 @@ from vfer.results.apart import UNTESTED, held_clips
 from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts, check_videos
-from vfer.results.cross import CROSS_CORPUS
-from vfer.results.scoring import NESTED, PROTOCOLS, Header
+from vfer.results.scoring import CROSS_CORPUS, NESTED, PROTOCOLS, Header
 from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_json, sha256
 

@@ -20,7 +20,9 @@ SCHEMA = 1
 NESTED = "nested"
 """In each fold the point of a sweep and its iteration were chosen on a training group."""
 SELECTIONS = ("last", "validation", NESTED)
-PROTOCOLS = ("losgo", "cross_corpus")
+CROSS_CORPUS = "cross_corpus"
+"""Models on a corpus that they have not seen: one fold, which tests everybody."""
+PROTOCOLS = ("losgo", CROSS_CORPUS)
 CONTROLS = {
     "permuted_labels": "trained on labels permuted within each subject",
     "shuffled_frames": "every clip's frames in random order",
