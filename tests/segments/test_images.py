@@ -140,6 +140,20 @@ def test_cached_flow_of_mirrored_segments_is_within_two_percent_of_that_of_mirro
     assert (turned - computed)[inside].abs().mean() < 0.02 * computed[inside].abs().mean()
 
 
+@pytest.mark.parametrize("warps", [1, 2])
+@pytest.mark.parametrize("augment", [(1, 0, 0), (1, 5, -4)])
+def test_with_one_level_cached_flow_of_mirrored_segments_is_that_of_mirrored_frames(augment, warps):
+    """Fine texture tells whether it is a pixel off."""
+    config = FlowConfig(levels=1, warps=warps, limit=8)
+    picture = np.random.default_rng(0).integers(0, 256, (160, 120), dtype=np.uint8)
+    frames = torch.from_numpy(np.stack([picture[i : i + 150, i : i + 110] for i in (0, 1)]))
+    frames = frames[None, ..., None].expand(-1, -1, -1, -1, 3)
+    turned = pixels(segments(frames, pair_flow(frames, config).half(), [augment]), config)
+    computed = pixels(segments(frames, None, [augment]), config)
+    inside = (..., slice(30, -30), slice(30, -30))
+    assert (turned - computed)[inside].abs().mean() < 0.01 * computed[inside].abs().mean()
+
+
 def test_motion_to_the_right_is_motion_to_the_left_in_the_mirror():
     config = FlowConfig()
     frames = moving(2, lambda y, x: (1.0, 0.5)).repeat(2, 1, 1, 1, 1)

@@ -115,6 +115,9 @@ def stream_inputs(
         elif augment is not None:
             turned = 1 - 2 * augment[:, 0]  # mirrored, what moved to the right moves to the left
             signs = torch.stack([turned, torch.ones_like(turned)], dim=1).to(flow.dtype)
-            flow = move(flow, augment, 3) * signs[:, None, :, None, None]
+            how = augment.clone()
+            if config.levels == config.warps == 1:  # what lay half a pixel to the right is now left
+                how[:, 1] -= augment[:, 0]
+            flow = move(flow, how, 3) * signs[:, None, :, None, None]
         images["temporal"] = temporal_images(flow, size, config.limit)
     return StreamInputs(images, batch.label, batch.weight)
