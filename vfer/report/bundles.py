@@ -13,7 +13,7 @@ import yaml
 from vfer.config.keys import differing
 from vfer.config.version import settings_of
 from vfer.results.bundle import read_folds
-from vfer.results.clips import find_clips
+from vfer.results.clips import ClipFacts, find_clips
 from vfer.results.nested import RECORD
 from vfer.results.runs import GROUPS, across_runs, partition, run_folders
 from vfer.results.runs import SEED as SEEDS
@@ -43,6 +43,7 @@ class Bundle:
         wrong: What does not agree in it.
         plugs: Config key → class path, arguments and source hash of a class of the user's own.
         nested: Of a nested selection what ``nested.json`` says, or None.
+        facts: What is known of each clip; empty of a bundle of an earlier version.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Bundle:
     wrong: tuple[Difference, ...]
     plugs: dict[str, dict[str, Any]]
     nested: dict[str, Any] | None = None
+    facts: tuple[ClipFacts, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -154,7 +156,7 @@ def read_bundle(path: Path) -> Bundle:
         plugs = {key: dict(one) for key, one in dict(environment.get("plugs") or {}).items()}
     except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    return Bundle(path, computed, tables, config, environment, wrong, plugs, nested)
+    return Bundle(path, computed, tables, config, environment, wrong, plugs, nested, facts or ())
 
 
 def source_of(plug: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ DEMO = (87.1, 89.2)
 """Accuracy of configs/demo.yaml with seed 0 on two processors, %: why machines are a source."""
 MACHINE = ("device", "processor", "platform", "threads", "python", "commit", "packages.")
 """The keys of ``environment.json`` in which two runs of the same config may differ."""
+_TOO_FEW = ": too few, it is more"
 _PEOPLE, _SEED, _GROUPS, _MACHINE = "people", "seed", "group assignment", "machine"
 
 
@@ -84,7 +85,7 @@ def _people(model: Model) -> Source:
     subjects = len({row.subject for row in counted(model.runs[0].tables.clips)})
     told = f"bootstrap over {subjects} people"
     if subjects < MIN_SUBJECTS:
-        told += ": too few, it is more"
+        told += _TOO_FEW
     return Source(_PEOPLE, model.name, std, exceeded_by_chance(std, math.inf), told)
 
 
@@ -122,7 +123,7 @@ def _how(model: Model, option: str, name: str) -> str:
         return "not measured: nothing was trained here; evaluate bundles of other seeds and groups"
     if results["selection"] == NESTED:
         key = "protocol.seed" if option == "--seeds" else "protocol.folds.seed"
-        return f"not measured: run the sweep --nested with other --{key}, then vfer.report on all"
+        return f"not measured: run the sweep --nested with another --{key}, then vfer.report on all"
     if option == "--regroup":
         folds = config.get("protocol.folds")
         given = folds == "official" or config.get("protocol.folds.subjects") is not None
@@ -187,7 +188,9 @@ def _verdict(sources: Sequence[Source]) -> str:
             f" Here {name} alone sets two equal models up to {100 * chance:.1f} points apart by "
             "chance."
         )
-    elif measured:
+    elif any(one.told.endswith(_TOO_FEW) for one in sources):
+        said += " What was measured here is less than that, but of too few people to know."
+    else:
         said += " Each source of chance that was measured here is less than that."
     if missing:
         said += f" Not measured here: {', '.join(missing)}."

@@ -14,6 +14,7 @@ from vfer.report.parts import Grid, Picture, Section
 from vfer.report.people import people_section
 from vfer.report.published import in_papers_order
 from vfer.report.selection import nested_section
+from vfer.report.sheets.sections import sheet_sections
 from vfer.results.bootstrap import bootstrap_interval
 from vfer.results.paired import paired_differences
 from vfer.results.probabilities import BINS, score_probabilities
@@ -40,9 +41,9 @@ def sections_of_one(model: Model) -> list[Section]:
         _hardest,
     )
     parts = [section for make in makers if (section := make(run)) is not None]
-    if len(model.runs) == 1:
-        return parts
-    return [replace(one, title=f"{one.title} ({model.label(run)})") for one in parts]
+    if len(model.runs) > 1:
+        parts = [replace(one, title=f"{one.title} ({model.label(run)})") for one in parts]
+    return [*parts, *sheet_sections(model)]
 
 
 def _folds(run: Bundle) -> Section:

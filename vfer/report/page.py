@@ -35,7 +35,8 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #d0d
   overflow-wrap: normal; white-space: nowrap }
 th:first-child, td:first-child, td.text, th.text { text-align: left; white-space: normal;
   min-width: 6rem }
-.long { min-width: 16rem }
+td { vertical-align: top }
+td.long:last-child { min-width: 16rem }
 tr > :first-child { padding-left: 0 }
 thead th { border-bottom: 2px solid #57606a; vertical-align: bottom }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
@@ -48,8 +49,8 @@ pre { background: #f6f8fa; padding: .8rem; font-size: .8rem; overflow-x: auto }
   th, td { padding: .25rem .35rem }
   th { white-space: normal }
   th:first-child, td:first-child { min-width: 0; position: sticky; left: 0; background: #fff }
-  .text { min-width: 5.5rem }
-  .long { min-width: 15rem }
+  td.text, th.text { min-width: 4.5rem }
+  td.long:last-child { min-width: 11rem }
 }
 @media print {
   body { font-size: 11pt; padding: 0 }
@@ -148,6 +149,8 @@ def _html(title: str, sections: Sequence[Section], images: dict[str, bytes]) -> 
         parts.append(f"<h2>{html.escape(section.title)}</h2>\n")
         parts += [f'<p class="warning">{html.escape(text)}</p>\n' for text in section.warnings]
         parts += [f"<p>{html.escape(text)}</p>\n" for text in section.text]
+        if section.folded:
+            parts.append("<details><summary>show</summary>\n")
         beside = False
         for part in section.parts:
             if isinstance(part, Picture) != beside:
@@ -163,6 +166,7 @@ def _html(title: str, sections: Sequence[Section], images: dict[str, bytes]) -> 
             elif part.shown:
                 parts.append(_table(part))
         parts.append("</div>" if beside else "")
+        parts.append("</details>\n" if section.folded else "")
         if section.listing:
             listing = html.escape(section.listing)
             parts.append(f"<details><summary>show</summary><pre>{listing}</pre></details>\n")

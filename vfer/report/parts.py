@@ -57,6 +57,7 @@ class Section:
         parts: Tables and figures; neighbouring figures stand side by side where there is room.
         listing: Text that is shown as it is, folded away.
         said: Whether its text stands on the terminal too.
+        folded: Whether its tables and figures are folded away.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Section:
     parts: Sequence[Grid | Picture] = ()
     listing: str = ""
     said: bool = False
+    folded: bool = False
 
 
 def file_name(text: str) -> str:

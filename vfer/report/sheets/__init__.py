@@ -1,0 +1,1 @@
+"""The questions of two published check lists, answered from what a bundle holds."""
