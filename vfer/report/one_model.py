@@ -150,7 +150,8 @@ def _probabilities(run: Bundle) -> Section | None:
                 "Macro AUC: each class against the rest, 0.5 is chance and 1 the best. Brier "
                 "score: squared distance from the truth summed over classes, 0 is the best and 2 "
                 "the worst. Expected calibration error: of the answer's probability in "
-                f"{BINS} bins, 0 is the best; with few clips it is too large.",
+                f"{BINS} bins, 0 is the best; with few clips it is too large, and so is its "
+                "interval, which with fewer than 40 people often leaves the true value out.",
             )
         ],
     )
