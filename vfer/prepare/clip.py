@@ -11,6 +11,7 @@ from vfer.corpora import Clip, not_a_file
 from vfer.faces.alignment import align
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.faces.tracking import NoFaceError, track
+from vfer.prepare.looks import look
 from vfer.prepare.sources import hash_video
 from vfer.prepare.store import Entry
 from vfer.video import DECODERS, MIN_PROMISED, Chunk, VideoError, decode, probe
@@ -113,5 +114,6 @@ def _prepare(
         detected=face.detected,
         confidence=face.confidence,
         eye_distance=float(np.median(apart)),
+        look=look(crops),
     )
     return entry, crops

@@ -19,7 +19,8 @@ from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.clip import PRELOAD, Decode, prepare_clip, unprepared
 from vfer.prepare.corpus import hints
-from vfer.prepare.sources import content_duplicates, outside
+from vfer.prepare.doubts import doubts
+from vfer.prepare.sources import outside
 from vfer.prepare.store import CropStore, Entry, flow_key, store_key
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
@@ -184,14 +185,7 @@ def print_usable(
         f"{summary}; crops in {store.directory}"
     )
     lines = [f"{status}: {name!r}: {reason}" for name, status, reason in reasons]
-    lines += [
-        f"doubtful: {e.clip!r}: {e.frames} frames, the file's header promises {e.promised}"
-        for e in entries
-        if e.frames < e.promised
-    ]
-    for names in content_duplicates({e.clip: e.source for e in entries if e.source}):
-        others = ", ".join(map(repr, names[1:]))
-        lines.append(f"doubtful: {names[0]!r}: the same content as {others}")
+    lines += [f"doubtful: {name!r}: {why}" for name, why in doubts(corpus, store)]
     lines += [f"not read: {path}: {reason}" for path, reason in corpus.unexpected]
     lines += [f"passed over: {what}: {files}" for what, files in corpus.aside]
     linked = outside(corpus.clips, config.root)

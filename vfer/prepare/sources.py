@@ -121,20 +121,21 @@ def part_duplicates(corpus: Corpus, rule: Literal["refuse", "exclude"]) -> Corpu
     reasons = {}
     for group in found:
         for clip in group:
-            others = " and ".join(_called(other) for other in group if other is not clip)
+            others = " and ".join(called(other) for other in group if other is not clip)
             reasons[clip.name] = f"the same video as {others} (data.duplicates)"
     clips = [replace(c, excluded=reasons.get(c.name, c.excluded)) for c in corpus.clips]
     return replace(corpus, clips=tuple(clips))
 
 
-def _called(clip: Clip) -> str:
+def called(clip: Clip) -> str:
+    """Return a clip's name, subject and label, for messages."""
     return f"{clip.name!r} of subject {clip.subject}, {clip.emotion}"
 
 
 def _told(group: Sequence[Clip]) -> str:
     one = len({(clip.subject, clip.emotion) for clip in group}) == 1
     why = "it would be counted twice" if one else "it would be trained on and tested"
-    return f"{' and '.join(map(_called, group))} are the same video: {why}"
+    return f"{' and '.join(map(called, group))} are the same video: {why}"
 
 
 def outside(clips: Iterable[Clip], root: Path | None) -> int:

@@ -53,6 +53,7 @@ class Entry:
         confidence: Mean detection probability, 0…1.
         eye_distance: Median distance of the eyes in the video, pixels.
         crops: SHA-256 of the crop array's file; empty where there is none.
+        look: A perceptual hash of the crops, see ``looks``; empty in records of earlier versions.
     """
 
     clip: str
@@ -70,6 +71,7 @@ class Entry:
     confidence: float = 0.0
     eye_distance: float = 0.0
     crops: str = ""
+    look: str = ""
 
 
 def store_key(config: FaceConfig) -> str:
@@ -181,7 +183,7 @@ class CropStore:
     def write_manifest(self, corpus: Corpus) -> None:
         """Write ``manifest.csv``: a row for each clip of a corpus, with all that is known of it."""
         text = io.StringIO()
-        names = [field.name for field in fields(Entry) if field.name != "modified"]
+        names = [field.name for field in fields(Entry) if field.name not in ("modified", "look")]
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["subject", "emotion", *names])
         for clip in corpus.clips:

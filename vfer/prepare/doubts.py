@@ -1,0 +1,37 @@
+"""What is doubtful about the clips of a store: they are used, and want a look."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from vfer.corpora import Corpus
+from vfer.prepare.looks import look, look_alikes
+from vfer.prepare.sources import called, content_duplicates
+from vfer.prepare.store import CropStore
+
+_NAMED = 3  # look-alikes of a clip; more are counted
+
+
+def doubts(corpus: Corpus, store: CropStore) -> Iterator[tuple[str, str]]:
+    """Yield what is doubtful in the clips that take part, as (clip, why)."""
+    entries = [store.entry(clip.name) for clip in corpus.clips if clip.excluded is None]
+    for entry in entries:
+        if entry.frames < entry.promised:
+            said = f"{entry.frames} frames, the file's header promises {entry.promised}"
+            yield entry.clip, said
+    for names in content_duplicates({e.clip: e.source for e in entries if e.source}):
+        yield names[0], f"the same content as {', '.join(map(repr, names[1:]))}"
+    yield from _near_duplicates(corpus, store)
+
+
+def _near_duplicates(corpus: Corpus, store: CropStore) -> Iterator[tuple[str, str]]:
+    """Yield usable clips that look like others under another subject or label."""
+    clips = list(store.usable(corpus))
+    looks = [store.entry(c.name).look or look(store.crops(c.name)) for c in clips]
+    alike = defaultdict(list)
+    for i, j in look_alikes(looks, [c.subject for c in clips], [c.emotion for c in clips]):
+        alike[i].append(clips[j])
+    for i, others in alike.items():
+        told = ", ".join(map(called, others[:_NAMED]))
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        of = f"of subject {clips[i].subject}, {clips[i].emotion}"
+        yield clips[i].name, f"{of}, looks like {told}{more}: one video, encoded again or cut?"
