@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from vfer.report.bundles import Bundle, Model
 from vfer.results.clips import ClipFacts
-from vfer.results.cross import CROSS_CORPUS
-from vfer.results.scoring import NESTED
+from vfer.results.scoring import CROSS_CORPUS, NESTED
 from vfer.results.tables import ClipResult
 from vfer.results.tally import counted
 
