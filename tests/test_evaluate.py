@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vfer.evaluate import common_classes, even_frames, main
+from vfer.evaluate import at_rate, common_classes, main
 from vfer.fit.main import main as fit
 from vfer.report.main import main as report
 from vfer.results.clips import read_clips
@@ -98,7 +98,15 @@ def test_classes_in_common():
         common_classes(("anger", "fear"), Corpus)
 
 
-def test_the_nearest_frames_stand_for_a_clip_at_another_rate():
-    assert even_frames(10, 50, 25).tolist() == [0, 2, 4, 6, 8]
-    assert even_frames(4, 12.5, 25).tolist() == [0, 0, 1, 2, 2, 2, 3, 3]
-    assert even_frames(1, 25, 10).tolist() == [0]
+@pytest.mark.parametrize(
+    ("frames", "fps", "rate", "taken"),
+    [
+        (10, 50, 25, [0, 2, 4, 6, 8]),
+        (4, 12.5, 25, [0, 0, 1, 1, 2, 2, 3, 3]),
+        (1, 25, 10, [0]),
+        (5, 25, 25, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_the_nearest_frames_stand_for_a_clip_at_another_rate(frames, fps, rate, taken):
+    crops = np.arange(frames, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
+    assert at_rate(crops, fps, rate)[:, 0, 0, 0].tolist() == taken

@@ -58,17 +58,19 @@ def common_classes(known: Sequence[str], corpus: "Corpus") -> list[str]:
     return found
 
 
-def even_frames(frames: int, rate: float, wanted: float) -> NDArray[np.int64]:
-    """Return which frames of a clip stand for it at another rate: the nearest in time.
+def at_rate(crops: NDArray[np.uint8], fps: float, rate: float) -> NDArray[np.uint8]:
+    """Return a clip's frames at another rate, as those of a video that is predicted.
 
     Args:
-        frames: How many there are, at least 1.
-        rate: Frames a second.
-        wanted: Frames a second afterwards.
+        crops: ``(T, 150, 110, 3)`` uint8, T ≥ 1.
+        fps: Their frames a second.
+        rate: Frames a second afterwards.
     """
-    count = max(1, round(frames * wanted / rate))
-    nearest = np.rint(np.arange(count, dtype=np.float64) * (rate / wanted)).astype(np.int64)
-    return np.minimum(nearest, frames - 1)
+    from vfer.predict.frames import resample
+
+    return np.concatenate(
+        [run for run, _ in resample([(crops, np.arange(len(crops)) / fps)], rate)]
+    )
 
 
 def score(
@@ -86,7 +88,7 @@ def score(
     crops, fps = store.crops(clip.name), store.entry(clip.name).fps
     rate = even_rate(fps, model.bundle.frame_rate, keep=not fps)
     if rate is not None:
-        crops = crops[even_frames(len(crops), fps, rate)]
+        crops = at_rate(crops, fps, rate)
     found = model.score_clip(crops, calibrated=False)
     some = found.windows[:, [model.classes.index(name) for name in classes]]
     some = some / some.sum(axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
