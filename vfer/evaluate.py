@@ -140,7 +140,7 @@ def _check_output(output: Path, tree: dict[str, Any]) -> None:
     """
     record = output / "config.yaml"
     if not record.is_file():
-        if any(not path.name.endswith(".lock") for path in output.iterdir()):
+        if any(not path.name.startswith(".") for path in output.iterdir()):
             raise UsageError(f"{output} is not empty and no bundle: choose another --output DIR")
         return
     keys = differing(tree, read_config(record))

@@ -1,8 +1,11 @@
 """The whole command on the smallest corpus: what it leaves, what it refuses, how it goes on."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,7 @@ from vfer.corpora.facs.files import write_video
 from vfer.fit.main import main
 from vfer.fit.module import StageModule
 from vfer.results.tables import STAGES, read_tables
-from vfer.runtime.files import read_json
+from vfer.runtime.files import lock, read_json
 from vfer.verify import main as verify
 from vfer.video import read_frames
 
@@ -368,3 +371,47 @@ def test_the_environment_is_that_in_which_each_stage_was_trained(tmp_path, facs_
     names = ("spatial", "temporal", "vlan")
     assert stages == {before + k: [f"fold-{k}/{name}" for name in names] for k in (0, 1)}
     assert verify([str(output)]) == 0
+
+
+def test_processes_share_the_folds_of_one_output(bundle, cache, tmp_path, capsys):
+    output = tmp_path / "shared"
+    with lock(output, "fold 0 of", part=1):
+        assert fit(output, cache, "--fold", 0) == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"another process (process {os.getpid()} on " in said
+        assert "is using fold 0 of" in said
+        assert fit(output, cache) == 0
+        said = capsys.readouterr().out
+        assert "is using fold 0 of" in said
+        assert "waiting for folds 0" in said
+        assert not (output / "results.json").exists()
+    command = [sys.executable, "-m", "vfer.fit", "--config", TINY, "--output", output,
+               "--data.cache", cache]  # fmt: skip
+    both = [subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE) for _ in range(2)]
+    said = [process.communicate()[0].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("fold 0: accuracy" in one for one in said) == 1, said  # trained once
+    assert verify([str(output)]) == 0
+    names = ("predictions.csv", "segments.csv", "streams.csv", "curves.csv", "results.json")
+    assert bytes_of(output, *names) == bytes_of(bundle, *names)
+
+
+def test_folders_of_folds_alone_become_a_bundle_where_they_are_of_one_run(
+    bundle, cache, tmp_path, capsys
+):
+    output = tmp_path / "joined"
+    for number in (0, 1):
+        shutil.copytree(bundle / f"fold-{number}", output / f"fold-{number}")
+    kept = output / "fold-0" / "fold.json"
+    trained = kept.read_bytes()
+    assert fit(output, cache, "--protocol.seed", 5) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "fold-0, fold-1 in" in said
+    assert "made from another config" in said
+    assert kept.read_bytes() == trained
+    assert not (output / "config.yaml").exists()
+    assert fit(output, cache) == 0
+    assert capsys.readouterr().out.count("done before") == 2
+    assert verify([str(output)]) == 0
+    names = ("predictions.csv", "segments.csv", "streams.csv", "curves.csv", "results.json")
+    assert bytes_of(output, *names) == bytes_of(bundle, *names)

@@ -1,6 +1,7 @@
 """A run from the corpus to its bundle, and several of them that differ in their seed or groups."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import yaml
@@ -12,14 +13,14 @@ from vfer.fit.environment import write_environment
 from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
 from vfer.fit.output import check_output
-from vfer.fit.run import groups_of, open_run
+from vfer.fit.run import Run, groups_of, open_run, run_key
 from vfer.fit.trial import try_plugs
 from vfer.prepare.corpus import open_corpus
 from vfer.report.terminal import print_runs
 from vfer.results import bundle
 from vfer.results.runs import summarise_runs
 from vfer.runtime.console import UsageError
-from vfer.runtime.files import atomic_write, lock, write_json
+from vfer.runtime.files import BusyError, atomic_write, lock, write_json
 from vfer.runtime.ranks import first, launch, rank
 
 
@@ -37,14 +38,14 @@ def fit(config: Config, runs: Sequence[Config], console: Console) -> None:
     if rank() > 0:
         console = Console(quiet=True)
     if config.seeds == config.regroup == 1:
-        _fit_alone(config, console)
+        _fit(config, console)
         return
     if config.regroup > 1:
         first(lambda: _check_assignments(runs, console))
     for number, run in enumerate(runs, 1):
         name = run.output.name.replace("-", " ")
         console.print(f"{name} ({number} of {len(runs)}): {run.output}")
-        _fit_alone(run, console)
+        _fit(run, console)
     waiting = [run.output.name for run in runs if not (run.output / "files.json").is_file()]
     if waiting:
         console.print(f"waiting for folds of {', '.join(waiting)}")
@@ -81,38 +82,91 @@ def _summarise(outputs: Sequence[Path], console: Console) -> None:
     print_runs(summary, folder, console)
 
 
-def _fit_alone(config: Config, console: Console) -> None:
-    """Make one bundle, in a folder that no other process writes to."""
-    if rank() > 0:
-        _fit(config, console)
-        return
-    with lock(config.output, "the run folder"):
-        _fit(config, console)
-
-
 def _fit(config: Config, console: Console) -> None:
-    """Make one bundle, in each of the processes that train together."""
+    """Make one bundle, or such of its folds as no other process is at.
+
+    What belongs to the whole is written by one process at a time; whoever finds all folds finished
+    assembles them.
+    """
     output = config.output
-    first(lambda: check_output(output, config))
     check_descriptor(config)
     run = open_run(config, console)
     try_plugs(run)
 
     def begin() -> str:
-        atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
-        bundle.write_folds(output / "folds.json", run.groups)
-        return write_environment(run)
+        with _whole(output, console):
+            check_output(output, config)  # again: another process may have begun since
+            _check_folds(run)
+            atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
+            bundle.write_folds(output / "folds.json", run.groups)
+            return write_environment(run)
+
+    def end() -> None:
+        with _whole(output, console):
+            finish(run, tracker, console)
 
     group = first(begin)
     try:
         tracker = Tracker(config.logger, output, group, config.tree)
         numbers = range(len(run.groups)) if config.fold is None else [config.fold]
         for number in numbers:
-            run_fold(run, number, tracker, console)
+            _fit_fold(run, number, tracker, console)
         waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
         if waiting:
-            console.print(f"waiting for folds {', '.join(waiting)}: run each with --fold K")
+            console.print(
+                f"waiting for folds {', '.join(waiting)}: run each with --fold K, or all that no "
+                "other process is at without; who finishes last writes the bundle"
+            )
         else:
-            first(lambda: finish(run, tracker, console))
+            first(end)
     except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
         raise RuntimeError(str(error)) from error
+
+
+def _whole(output: Path, console: Console) -> AbstractContextManager[None]:
+    """Hold what the processes that share a run folder write in turn."""
+    return lock(output, "the run folder", console=console)
+
+
+def _fit_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
+    """Train and test one fold, unless another process is at it.
+
+    Raises:
+        BusyError: If one is, and only this fold was asked for.
+    """
+    output = run.config.output
+    with ExitStack() as held:
+
+        def take() -> str:
+            try:
+                held.enter_context(lock(output, f"fold {number} of", part=number + 1))
+            except BusyError as error:
+                if run.config.fold is not None:
+                    raise
+                return str(error)
+            return ""
+
+        busy = first(take)
+        if busy:
+            console.print(busy, markup=False)
+        else:
+            run_fold(run, number, tracker, console)
+
+
+def _check_folds(run: Run) -> None:
+    """Refuse folds that were brought here from runs of another config or of other videos.
+
+    Raises:
+        UsageError: Naming them.
+    """
+    output, key = run.config.output, run_key(run)
+    other = [
+        bundle.fold_directory(output, number).name
+        for number in range(len(run.groups))
+        if bundle.is_complete(output, number) and not bundle.is_complete(output, number, key)
+    ]
+    if other:
+        raise UsageError(
+            f"{', '.join(other)} in {output}: made from another config, other videos or another "
+            "version of vfer; remove them to train them again, or choose another --output DIR"
+        )

@@ -12,6 +12,7 @@ import yaml
 from vfer.config.keys import differing
 from vfer.config.tree import Config, ProtocolConfig
 from vfer.config.version import VERSION
+from vfer.results.bundle import MARKER
 from vfer.results.runs import GROUPS, SEED, run_folders
 from vfer.runtime.console import UsageError
 
@@ -36,11 +37,16 @@ def check_output(output: Path, config: Config) -> None:
                 f"{output} holds a run with another config; differing keys: {', '.join(keys)}. "
                 "Choose another folder with --output DIR, or remove this one"
             )
-    elif any(not path.name.startswith(".") for path in output.glob("*")):
+    elif any(not _may_be_there(path) for path in output.glob("*")):
         held = "several runs (--seeds N or --regroup N)" if run_folders(output) else "no run"
         raise UsageError(
             f"{output} is not empty and holds {held}; choose another folder with --output DIR"
         )
+
+
+def _may_be_there(path: Path) -> bool:
+    """Tell whether a run may begin beside this: a hidden file, or a fold that was run elsewhere."""
+    return path.name.startswith(".") or (path / MARKER).is_file()
 
 
 def runs_of(config: Config) -> list[Config]:

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import platform
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,10 @@ def key_of(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class BusyError(RuntimeError):
+    """A folder that another process holds."""
+
+
 @contextmanager
 def lock(folder: Path, what: str, part: int = 0, console: Console | None = None) -> Iterator[None]:
     """Hold a folder, or one of the parts into which several writers divide it, for this process.
@@ -75,19 +81,33 @@ def lock(folder: Path, what: str, part: int = 0, console: Console | None = None)
         console: Wait for a process that holds it, and say so here; None: do not wait.
 
     Raises:
-        RuntimeError: If another process holds it.
+        BusyError: If another process holds it; the message says which. The system lets go of what a
+            process held when it ends, however it ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / f".lock{part or ''}", timeout=0)
-    said = f"another process is using {what} {folder}"
+    path = folder / f".lock{part or ''}"
+    holder = path.with_name(f"{path.name}.by")
+    held = FileLock(path, timeout=0)
     try:
         held.acquire()
     except Timeout as error:
+        said = f"another process{_holder(holder)} is using {what} {folder}"
         if console is None:
-            raise RuntimeError(f"{said}; wait for it, or choose another folder") from error
-        console.print(f"{said}; waiting for it")
+            raise BusyError(f"{said}; wait for it, or choose another folder") from error
+        console.print(f"{said}; waiting for it", markup=False)
         held.acquire(timeout=-1)
     try:
+        now = datetime.now(UTC).isoformat(" ", "seconds")
+        atomic_write(holder, f"process {os.getpid()} on {platform.node()} since {now}")
         yield
     finally:
+        holder.unlink(missing_ok=True)
         held.release()
+
+
+def _holder(path: Path) -> str:
+    """Return who holds a lock, in brackets, as far as that process has said it yet."""
+    try:
+        return f" ({path.read_text(encoding='utf-8', errors='replace')[:200]})"
+    except OSError:
+        return ""
