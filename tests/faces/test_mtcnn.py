@@ -36,6 +36,7 @@ def test_each_frame_has_its_face_where_the_library_finds_it_and_the_eyes_where_t
         assert np.abs(faces.box[i].numpy() - boxes[i][0]).max() < 0.12 * side
         assert np.abs(faces.eyes[i].numpy() + 0.5 - points[i][0][:2]).max() < 3
         assert np.abs(faces.eyes[i].numpy() - true[i]).max() < 4
+        assert np.abs(faces.nose[i].numpy() + 0.5 - points[i][0][2]).max() < 3
     assert (faces.probability > 0.9).all()
 
 
@@ -90,7 +91,7 @@ def test_faces_smaller_than_asked_for_are_not_looked_for(drawn):
 )
 def test_where_nobody_is_nobody_is_found(frames):
     faces = find(frames, smallest=20)
-    assert [tuple(x.shape) for x in faces] == [(0,), (0, 4), (0, 2, 2), (0,)]
+    assert [tuple(x.shape) for x in faces] == [(0,), (0, 4), (0, 2, 2), (0,), (0, 2)]
 
 
 def test_odd_sizes_and_grey_pictures_have_their_faces(drawn):

@@ -55,10 +55,10 @@ def detect(
 
 
 def _by_mtcnn(images: torch.Tensor, smallest: float) -> list[list[Face]]:
-    """Return the box, eyes and probability of every face in every frame."""
+    """Return the box, eyes, probability and nose of every face in every frame."""
     faces = mtcnn.find_faces(images, smallest)
     _, *columns = (x.cpu().numpy().astype(np.float64) for x in faces)
     found: list[list[Face]] = [[] for _ in images]
-    for i, box, eyes, probability in zip(faces.frame.tolist(), *columns, strict=True):
-        found[i].append((box, eyes, float(probability)))
+    for i, box, eyes, probability, nose in zip(faces.frame.tolist(), *columns, strict=True):
+        found[i].append((box, eyes, float(probability), nose))
     return found

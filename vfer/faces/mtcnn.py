@@ -35,12 +35,14 @@ class Faces(NamedTuple):
         eyes: ``(N, 2, 2)`` float32 px, (left, right in the image), (x, y), as pixel centres: 0 is
             the middle of the frame's first pixel.
         probability: ``(N,)`` float32, 0…1.
+        nose: ``(N, 2)`` float32 px, its tip, (x, y), as the eyes.
     """
 
     frame: Tensor
     box: Tensor
     eyes: Tensor
     probability: Tensor
+    nose: Tensor
 
 
 @lru_cache(maxsize=6)
@@ -120,7 +122,7 @@ def _reject(
 
 
 def _decide(images: Tensor, frame: Tensor, box: Tensor) -> Faces:
-    """O-Net: which squares are faces, and where their eyes are."""
+    """O-Net: which squares are faces, and where their eyes and noses are."""
     box = box.round()
     # A square that leaves the frame is cut and stretched, as the library does it: filled with
     # black or with the border instead, eyes come out up to 3 % of their distance too high.
@@ -134,9 +136,10 @@ def _decide(images: Tensor, frame: Tensor, box: Tensor) -> Faces:
     by, points, score = _run("O", crops)
     keep = score > _THRESHOLDS["O"]
     box, points = box[keep], points[keep]
-    eyes = torch.stack([points[:, :2], points[:, 5:7]], dim=2)  # five xs, then five ys, 0…1
-    eyes = box[:, None, :2] + eyes * (box[:, 2:] - box[:, :2])[:, None] - 0.5
-    return _apart(Faces(frame[keep], _moved(box, by[keep]), eyes, score[keep]))
+    points = torch.stack([points[:, :3], points[:, 5:8]], dim=2)  # five xs, then five ys, 0…1
+    points = box[:, None, :2] + points * (box[:, 2:] - box[:, :2])[:, None] - 0.5
+    eyes, nose = points[:, :2], points[:, 2]
+    return _apart(Faces(frame[keep], _moved(box, by[keep]), eyes, score[keep], nose))
 
 
 def _apart(faces: Faces) -> Faces:
@@ -168,7 +171,7 @@ def find_faces(images: Tensor, smallest: float) -> Faces:
     """
     height, width = images.shape[2:]
     none = images.new_zeros(0, dtype=torch.float32)
-    nobody = Faces(none.long(), none.view(0, 4), none.view(0, 2, 2), none)
+    nobody = Faces(none.long(), none.view(0, 4), none.view(0, 2, 2), none, none.view(0, 2))
     if min(height, width) < smallest:
         return nobody
     scale = min(1.0, _R / smallest)

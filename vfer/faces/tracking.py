@@ -109,5 +109,12 @@ def stabilised(at: Sequence[int], eyes: Eyes, frames: int, config: FaceConfig) -
     known = eyes.reshape(-1, 4)
     track = np.stack([np.interp(np.arange(frames), at, known[:, i]) for i in range(4)], axis=1)
     if config.stabilise == "smooth":
-        track = gaussian_filter1d(track, config.smooth_sigma, axis=0, mode="nearest")
+        track = gaussian_filter1d(
+            track, config.smooth_sigma, axis=0, mode="nearest", radius=reach(config)
+        )
     return track.reshape(-1, 2, 2)
+
+
+def reach(config: FaceConfig) -> int:
+    """Return how many frames before and after a frame have a say in its smoothed eyes."""
+    return int(4 * config.smooth_sigma + 0.5) if config.stabilise == "smooth" else 0

@@ -74,14 +74,4 @@ class TrackFaces(Protocol):
     def __call__(
         self, chunks: Iterable[Timed], config: FaceConfig, *, batch: int = 16
     ) -> Iterator[Step]:
-        """Yield a step after every run of frames, and one more at the end of the input.
-
-        Each shot is tracked as a clip is prepared: sampled at its first frame, at every
-        ``detect_every``-th from there and at its last. A cut ends all tracks. A face away for at
-        most ``max_gap`` frames keeps its track, and the frames between are part of it.
-
-        Args:
-            chunks: The video's frames in order, all of one size; times ascend.
-            config: See ``FaceConfig``; its numbers of frames count those given.
-            batch: Sampled frames that the detector sees at once, at least 1: fewer delay less.
-        """
+        """Yield a step after every run of frames, and one more: ``vfer.faces.stream``."""

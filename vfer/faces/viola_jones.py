@@ -28,7 +28,7 @@ def _classifier(name: str) -> Any:  # noqa: ANN401 - OpenCV's
 def find_faces(image: NDArray[np.uint8], smallest: int) -> list[Face]:
     """Return faces in whose upper half two eyes of about one height and size are found.
 
-    OpenCV gives no probability; it counts as 1.
+    OpenCV gives no probability, which counts as 1, and no nose.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
@@ -43,7 +43,7 @@ def find_faces(image: NDArray[np.uint8], smallest: int) -> list[Face]:
         eyes = _eyes(grey[y : y + side * 3 // 5, x : x + side], side)
         if eyes is not None:
             box = np.array([x, y, x + side, y + side], dtype=np.float64)
-            found.append((box, eyes + np.array([x, y]), 1.0))
+            found.append((box, eyes + np.array([x, y]), 1.0, None))
     return found
 
 
