@@ -11,16 +11,14 @@ from rich.console import Console
 from safetensors.numpy import save
 
 from vfer.baselines.descriptor import (
-    TABLE,
     Descriptor,
-    Values,
     class_scores,
     classifier_input,
     describe_clip,
     make_classifier,
     make_descriptor,
-    packed,
 )
+from vfer.baselines.table import TABLE, Values, packed
 from vfer.config.tree import Config
 from vfer.fit.datasets import Frames, Part
 from vfer.fit.run import Fold, Run, frames_of, seen_in

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from vfer.baselines.descriptor import TABLE
+from vfer.baselines.table import TABLE
 from vfer.config.recorded import recorded_parts, recorded_plugs
 from vfer.config.tree import DataConfig
 from vfer.networks.settings import ModelConfig

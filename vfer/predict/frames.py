@@ -34,11 +34,11 @@ class Source:
 
     Attributes:
         path: As it was given; empty for frames in memory.
-        rate: Mean frames a second, as the header says; 0 where it says nothing.
+        rate: Mean frames a second, as the header says; 25 where it says nothing.
         promised: Frames that the header promises; 0 where it says nothing.
         decoder: ``pyav``, or empty for frames in memory.
         frames: Decoded so far.
-        width: px, upright; 0 before the first frame.
+        width: px, upright from the first frame on; 0 if it is not known before.
         height: px.
         end: Of the last frame so far, s.
         notes: What was odd in the file, a sentence each.
@@ -75,10 +75,10 @@ def open_file(path: Path) -> Source:
         with av.open(str(path), options=_OPTIONS) as container:
             stream = container.streams.video[0]
             rate = float(stream.average_rate or stream.guessed_rate or 0)
-            promised = int(stream.frames)
+            promised, size = int(stream.frames), (stream.width, stream.height)
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise VideoError(path, _reason(error)) from error
-    return Source(str(path), rate if 1 <= rate <= 1000 else 25.0, promised, "pyav")
+    return Source(str(path), rate if 1 <= rate <= 1000 else 25.0, promised, "pyav", 0, *size)
 
 
 def _reason(error: Exception) -> str:

@@ -8,26 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vfer.baselines.descriptor import (
-    class_scores,
-    classifier_input,
-    describe_clip,
-    make_classifier,
-    make_descriptor,
-    unpacked,
-)
 from vfer.flow.pairs import pair_flow
 from vfer.networks.build import build_frame_network, build_segment_network, build_whole_network
 from vfer.networks.stage import StageNetwork
-from vfer.plugs import plug
 from vfer.predict.bundle import Bundle, read_bundle
 from vfer.predict.model import Described, Model
 from vfer.runtime.console import UsageError
-from vfer.runtime.files import read_json
 from vfer.segments.batch import SegmentBatch
 from vfer.segments.images import stream_inputs
 from vfer.segments.indices import segment_frames, windows
@@ -56,6 +45,8 @@ def load_model(
     where = pick_device(device)
     bundle = read_bundle(Path(run), fold, "cuda" if where.type == "cuda" else "cpu", trust_code)
     if bundle.model.descriptor is not None:
+        from vfer.predict.descriptor import DescriptorModel  # scikit-learn takes seconds
+
         return DescriptorModel(bundle)
     networks = {fold: network.to(where) for fold, network in _networks(bundle).items()}
     return NetworkModel(bundle, networks, where)
@@ -172,47 +163,3 @@ class NetworkModel(Model):
             for network, of_one in zip(self.networks.values(), described, strict=True)
         ]
         return np.stack(found)
-
-
-class DescriptorModel(Model):
-    """A descriptor, and the classifiers that are fitted to the training clips again.
-
-    Its windows are as long as most clips of the corpus, which it describes as wholes.
-
-    Args:
-        bundle: Where from.
-    """
-
-    def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle, max(2, bundle.clip_frames or bundle.data.segment_length))
-        own = plug("model.descriptor", bundle.model.descriptor)
-        assert own is not None
-        self.own, self.descriptor = own, make_descriptor(own)
-        self.classifiers = []
-        for stage in bundle.stages.values():
-            try:
-                described, labels = unpacked(load_arrays(stage / bundle.file))
-                seed = read_json(stage / "stage.json")["seed"]
-            except (KeyError, ValueError, SafetensorError) as error:
-                raise ValueError(f"{stage} holds no training descriptors: {error}") from error
-            classifier = make_classifier(bundle.model.classifier, seed)
-            classifier.fit(classifier_input(described), labels)
-            self.classifiers.append(classifier)
-
-    def clip_windows(self, frames: int) -> NDArray[np.int64]:
-        """Return the whole clip, as training described it; see ``Model``."""
-        return np.arange(max(2, frames)).clip(max=frames - 1)[None]
-
-    def describe(self, pairs: NDArray[np.uint8]) -> Described:
-        """Return the frames themselves, ``(P, 2, 150, 110, 3)`` uint8."""
-        return (torch.from_numpy(pairs),)
-
-    def each_fold(self, described: Described, segments: Tensor) -> NDArray[np.float64]:
-        """Return probabilities by each fold's classifier; see ``Model``."""
-        (pairs,) = described
-        found = []
-        for number, segment in enumerate(segments):
-            crops = torch.cat([pairs[segment, 0], pairs[segment[-1:], 1]]).numpy()
-            flow, name = self.bundle.data.flow, f"window {number}"
-            found.append(describe_clip(self.descriptor, self.own, crops, flow, 0, name))
-        return np.stack([class_scores(one, found, len(self.classes)) for one in self.classifiers])

@@ -6,6 +6,7 @@ by all windows that hold the pair.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -58,11 +59,16 @@ class Model(ABC):
         """The classes, in the order of every probability vector."""
         return self.bundle.classes
 
+    @cached_property
+    def key(self) -> str:
+        """Changes with anything on which an answer depends; reads all weights for it."""
+        return self.bundle.key()
+
     def info(self) -> ModelInfo:
         """Return what a timeline says of the model."""
         return ModelInfo(
             str(self.bundle.run),
-            self.bundle.key(),
+            self.key,
             self.bundle.corpus,
             self.classes,
             tuple(self.bundle.stages),

@@ -1,0 +1,199 @@
+"""The command: files, folders and patterns; what is finished stays, what is broken costs itself."""
+
+import csv
+import json
+import shutil
+import sys
+import types
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.conftest import save_lossless
+from tests.predict import fakes
+from vfer.predict import command
+from vfer.predict.document import schema
+from vfer.predict.inputs import find_videos
+from vfer.predict.main import main
+from vfer.predict.predictor import Predictor
+from vfer.runtime.console import UsageError
+from vfer.runtime.files import sha256
+
+
+@pytest.fixture(autouse=True)
+def faces(monkeypatch):
+    """Faces are where the test says: one in frames 0 to 19."""
+    made = fakes.Faces([(0, 19)])
+    module = types.ModuleType("vfer.faces.stream")
+    module.track_faces = made
+    monkeypatch.setitem(sys.modules, "vfer.faces.stream", module)
+    return made
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Three videos: two in a folder, one beside it."""
+    folder = tmp_path / "videos"
+    (folder / "deep").mkdir(parents=True)
+    save_lossless(folder / "a.mkv", fakes.moving(30, seed=1))
+    save_lossless(folder / "deep" / "b c.mkv", fakes.moving(20, seed=2))
+    (folder / "notes.txt").write_text("no video")
+    save_lossless(tmp_path / "alone.avi", fakes.moving(12, seed=3))
+    return folder
+
+
+@pytest.fixture
+def run(bundle, tmp_path, monkeypatch):
+    """A function that runs the command with one fold of the bundle, and counts what it predicts."""
+    predicted = []
+    predict = Predictor.predict
+
+    def counted(self, video, **more):
+        predicted.append(Path(video).name)
+        return predict(self, video, **more)
+
+    monkeypatch.setattr(Predictor, "predict", counted)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        predicted.clear()
+        return main(["--run", str(bundle), "--fold", "0", *map(str, words)]), list(predicted)
+
+    return call
+
+
+def read_json(path):
+    value = json.loads(Path(path).read_text())
+    jsonschema.validate(value, schema())
+    return value
+
+
+def test_files_folders_and_patterns_are_found_each_once(videos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = find_videos(["videos", "alone.avi", "videos/*.mkv", str(videos / "a.mkv")])
+    assert [path.name for path in found] == ["a.mkv", "b c.mkv", "alone.avi"]
+    assert [p.name for p in find_videos(["**/*.mkv"])] == ["a.mkv", "b c.mkv"]
+    assert [p.name for p in find_videos(["videos/notes.txt"])] == ["notes.txt"]  # asked for by name
+    (tmp_path / "empty").mkdir()
+    for word, said in (
+        ("nowhere.mp4", "is no file and no folder"),
+        ("*.webm", "matches nothing"),
+        ("videos/*.txt", "matches no video"),
+        ("empty", "is a folder without videos"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            find_videos([word])
+
+
+def test_json_and_csv_say_the_same_of_every_video(run, videos, capsys):
+    status, predicted = run(videos, "alone.avi", "--json", "out/x.json", "--csv", "out/x.csv")
+    assert (status, predicted) == (0, ["a.mkv", "b c.mkv", "alone.avi"])
+    told = read_json("out/x.json")["timelines"]
+    assert [Path(one["video"]["path"]).name for one in told] == predicted
+    windows = [w for one in told for track in one["tracks"] for w in track["windows"]]
+    with Path("out/x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(row["track"] != "" for row in rows) == len(windows)
+    assert [row["abstained"] for row in rows if row["track"] == ""] == ["no_face"]
+    assert float(rows[0]["p_anger"]) == windows[0]["probabilities"]["anger"]
+    said = capsys.readouterr().out
+    assert "the model of fold 0" in said
+    assert "a.mkv: 1.2 s, a face in 67% of them" in said
+
+
+def test_run_again_finished_videos_are_not_done_again(run, videos, tmp_path):
+    first = run(videos, "--json", "1.json")
+    assert first == (0, ["a.mkv", "b c.mkv"])
+    shutil.move(videos / "a.mkv", videos / "renamed.mkv")  # the same content
+    assert run(videos, "--json", "2.json") == (0, [])
+    one, two = read_json("1.json"), read_json("2.json")
+    assert {Path(t["video"]["path"]).name for t in two["timelines"]} == {"renamed.mkv", "b c.mkv"}
+    assert one["timelines"][1] == two["timelines"][0]
+    assert run(videos, "--step", "0.1")[1] == ["b c.mkv", "renamed.mkv"]  # other settings
+    for kept in (tmp_path / "cache" / "predict").iterdir():
+        kept.write_text(kept.read_text()[:100])  # a torn file is not believed
+    assert run(videos)[1] == ["b c.mkv", "renamed.mkv"]
+
+
+def test_a_broken_video_costs_itself_only(run, videos, capsys):
+    (videos / "b.mp4").write_bytes(b"no video")
+    (videos / "c.mp4").write_bytes(b"")
+    status, _ = run(videos, "--json", "x.json")
+    assert status == 1
+    told = read_json("x.json")
+    assert len(told["timelines"]) == 2
+    assert [Path(one["path"]).name for one in told["failed"]] == ["b.mp4", "c.mp4"]
+    said = capsys.readouterr()
+    assert "not done: " in said.out
+    assert "2 of 4 videos could not be done" in said.err
+
+
+def test_interrupted_what_is_finished_is_written_and_kept(run, videos, monkeypatch, capsys):
+    predict = Predictor.predict
+
+    def interrupted(self, video, **more):
+        if Path(video).name == "b c.mkv":
+            raise KeyboardInterrupt
+        return predict(self, video, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Predictor, "predict", interrupted)
+        assert run(videos, "--json", "x.json")[0] == 130
+    assert [Path(t["video"]["path"]).name for t in read_json("x.json")["timelines"]] == ["a.mkv"]
+    assert "the same command resumes here" in capsys.readouterr().err
+    assert run(videos, "--json", "x.json") == (0, ["b c.mkv"])
+    assert len(read_json("x.json")["timelines"]) == 2
+
+
+def test_what_abstaining_does_is_told_beside(run, videos, capsys):
+    assert run(videos / "a.mkv", "--abstain", "0.99")[0] == 0
+    said = capsys.readouterr().out
+    assert "undecided below 0.99: out of fold 0.0% of the windows are decided, none decided" in said
+    assert "undecided" in said.splitlines()[-2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--step", "0"], "step is 0; give seconds, 0.001 to 3600"),
+        (["--abstain", "2"], "abstain is 2.0; it must be a probability"),
+        (["--fold", "9"], "--fold is 9"),
+        (["--run", "nowhere"], "--run is nowhere, which is no folder"),
+        (["--json", "."], "--json is ., which is a folder"),
+        (["--device", "quantum"], "--device is quantum"),
+        (["lost.mp4"], "lost.mp4 is no file and no folder"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2_before_any_work(run, videos, words, said, capsys):
+    assert run(videos, *words) == (2, [])
+    assert said in capsys.readouterr().err
+
+
+def test_of_many_faces_the_terminal_lists_some(run, faces, tmp_path, capsys):
+    save_lossless(tmp_path / "crowd.mkv", fakes.moving(4, width=110 * 14))
+    faces.tracks[:] = [(0, 3)] * 14
+    assert run("crowd.mkv", "--json", "x.json")[0] == 0
+    assert "and 2 more faces" in capsys.readouterr().out
+    assert len(read_json("x.json")["timelines"][0]["tracks"]) == 14
+
+
+def test_outputs_get_each_timeline_with_its_video(run, videos, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        command.Request, "outputs", lambda self: [lambda told, path: made.append((told, path))]
+    )
+    assert run(videos)[0] == 0
+    assert [Path(told.video.path) for told, _ in made] == [path for _, path in made]
+    assert len(made) == 2
+
+
+def test_of_a_video_that_the_model_was_trained_on_that_is_said(bundle, run, facs_root):
+    record = json.loads((bundle / "fold-0" / "vlan" / "stage.json").read_text())
+    seen = {path: sha256(path) in record["videos"] for path in facs_root.rglob("*.avi")}
+    assert set(seen.values()) == {True, False}
+    for known in (True, False):
+        path = next(path for path, is_so in seen.items() if is_so is known)
+        assert run(path, "--json", "x.json")[0] == 0
+        notes = " ".join(read_json("x.json")["timelines"][0]["notes"])
+        assert ("This very video was trained on (by the model of fold 0)" in notes) == known

@@ -1,0 +1,171 @@
+"""The command's work: one video after the other, each kept when it is done."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from vfer.predict.document import write_csv, write_timelines
+from vfer.predict.finished import Finished
+from vfer.predict.load import load_model
+from vfer.predict.predictor import Predictor
+from vfer.predict.settings import Settings
+from vfer.predict.timeline import Timeline
+from vfer.runtime.console import bar, make_console
+from vfer.video import VideoError
+
+SHOWN = 12
+"""Faces of one video that are listed on the terminal."""
+
+Output = Callable[[Timeline, Path], None]
+"""Makes something of one finished video: from its timeline and its file."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for; see its help."""
+
+    videos: Sequence[Path]
+    run: Path
+    fold: int | None
+    device: str
+    trust_code: bool
+    settings: Settings
+    cache: Path
+    json: Path | None
+    csv: Path | None
+
+    def outputs(self) -> list[Output]:
+        """Return what is made of each video as soon as it is finished."""
+        return []
+
+
+@dataclass(frozen=True)
+class Done:
+    """What has become of the videos so far."""
+
+    timelines: list[Timeline]
+    failed: dict[str, str]
+
+
+def predict_videos(request: Request) -> None:
+    """Predict all videos; what is finished is written also where the rest is interrupted.
+
+    Raises:
+        UsageError: If the bundle has no such model.
+        RuntimeError: If a video could not be read; the others are done.
+    """
+    console = make_console()
+    model = load_model(
+        request.run, fold=request.fold, device=request.device, trust_code=request.trust_code
+    )
+    say = Predictor(model, request.settings)
+    _print_model(say, console)
+    done = Done([], {})
+    try:
+        with bar(console) as progress:
+            whole = progress.add_task("videos", total=len(request.videos))
+            for path in request.videos:
+                _predict_one(say, path, request, done, progress)
+                progress.advance(whole)
+    finally:
+        _write(request, done, model.classes, console)
+    for timeline in done.timelines:
+        _print(timeline, console)
+    for name, why in done.failed.items():
+        console.print(f"not done: {name}: {why}")
+    if done.failed:
+        raise RuntimeError(
+            f"{len(done.failed)} of {len(request.videos)} videos could not be done; each is listed "
+            "with its reason"
+        )
+
+
+def _predict_one(
+    say: Predictor, path: Path, request: Request, done: Done, progress: Progress
+) -> None:
+    """Predict one video, or find it done; one that cannot be costs nothing but itself."""
+    kept = Finished(request.cache, say)
+    task: TaskID | None = None
+    try:
+        timeline = kept.find(path)
+        if timeline is None:
+            task = progress.add_task(path.name, total=None)
+
+            def advance(seconds: float, whole: float) -> None:
+                assert task is not None
+                progress.update(task, completed=int(seconds), total=max(1, round(whole)))
+
+            timeline = say.predict(path, advance=advance)
+            kept.keep(path, timeline)
+        for output in request.outputs():
+            output(timeline, path)
+    except VideoError as error:
+        done.failed[str(path)] = "; ".join(error.reasons)
+    except (MemoryError, OSError, RuntimeError) as error:
+        done.failed[str(path)] = f"{type(error).__name__}: {error}"
+    else:
+        done.timelines.append(timeline)
+    finally:
+        if task is not None:
+            progress.remove_task(task)
+
+
+def _write(request: Request, done: Done, classes: Sequence[str], console: Console) -> None:
+    for path in (request.json, request.csv):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    if request.json is not None:
+        write_timelines(request.json, done.timelines, done.failed)
+        console.print(f"{len(done.timelines)} of {len(request.videos)} videos: {request.json}")
+    if request.csv is not None:
+        write_csv(request.csv, done.timelines, classes)
+        console.print(f"{len(done.timelines)} of {len(request.videos)} videos: {request.csv}")
+
+
+def _print_model(say: Predictor, console: Console) -> None:
+    """Say what predicts, how sure it may be, and what abstaining does."""
+    info = say.model.info()
+    folds = ", ".join(map(str, info.folds))
+    several = len(info.folds) > 1
+    rate = "" if info.frame_rate is None else f", {info.frame_rate:.4g} frames a second"
+    console.print(f"{info.run}: trained on {info.corpus}{rate}; classes {', '.join(info.classes)}")
+    mean = f"the mean of {len(info.folds)} models (folds {folds}; --fold K takes one)"
+    console.print(mean if several else f"the model of fold {folds}")
+    if info.calibrated:
+        console.print(f"temperature {info.temperature:.3g}, fitted on out-of-fold predictions")
+    told = say.abstention()
+    if told is not None:
+        right = "none decided" if told.accuracy is None else f"{told.accuracy:.1%} of them right"
+        console.print(
+            f"undecided below {told.below:g}: out of fold {told.coverage:.1%} of the windows are "
+            f"decided, {right}"
+        )
+
+
+def _print(timeline: Timeline, console: Console) -> None:
+    """Show the faces of a video, their spans and what the model says of them."""
+    video, coverage = timeline.video, timeline.coverage
+    console.print(f"{video.path}: {video.duration:.1f} s, a face in {coverage.face:.0%} of them")
+    table = Table()
+    for column in ("face", "from, s", "to, s", "prediction", "probability", "windows", "doubtful"):
+        table.add_column(column, justify="left" if column == "prediction" else "right")
+    for track in timeline.tracks[:SHOWN]:
+        table.add_row(
+            f"{track.id}{'' if track.main else ' (beside)'}",
+            f"{track.start:.2f}",
+            f"{track.end:.2f}",
+            track.prediction or "undecided",
+            f"{max(track.probabilities.values()):.0%}",
+            str(len(track.windows)),
+            str(sum(bool(window.doubtful) for window in track.windows)),
+        )
+    if timeline.tracks:
+        console.print(table)
+    if len(timeline.tracks) > SHOWN:
+        console.print(f"and {len(timeline.tracks) - SHOWN} more faces, in --json and --csv")
+    for note in timeline.notes:
+        console.print(f"note: {note}", soft_wrap=True)

@@ -1,0 +1,113 @@
+"""``python -m vfer.predict --run DIR VIDEO…``: say which emotion is shown when, and by whom.
+
+Files, folders and patterns; interrupted and run again, finished videos are not done again. Exit
+status: 0 done, 1 a video could not be read, 2 the command line or the bundle is wrong, 130
+interrupted.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vfer.predict.settings import Settings
+from vfer.runtime.console import UsageError, program, run_command
+
+_EXAMPLES = """\
+examples:
+  vfer predict --run runs/demo clip.mp4
+  vfer predict --run runs/demo holiday/ 'talks/*.mov' --json out.json --csv out.csv
+  vfer predict --run runs/enterface interview.mp4 --fold 0 --main-face --step 0.25 --abstain 0.6
+
+What the fields of JSON and CSV mean: docs/predict.md. Exit status: 0 done, 1 a video could not be
+read, 2 the command line or the bundle is wrong, 130 interrupted."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program("vfer.predict"),
+        description="Say which emotion is shown in videos, when, and by which face.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "videos", metavar="VIDEO", nargs="+",
+        help="a file, a folder (all videos below it), or a pattern such as 'talks/*.mov'",
+    )  # fmt: skip
+    model = parser.add_argument_group("the model")
+    model.add_argument(
+        "--run", type=Path, metavar="DIR", required=True, help="the bundle that vfer fit has left"
+    )
+    model.add_argument(
+        "--fold", type=int, metavar="K",
+        help="one fold's model; by default the mean of all folds' models, which takes as many "
+        "times longer",
+    )  # fmt: skip
+    model.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one"
+    )
+    model.add_argument(
+        "--trust-code", action="store_true",
+        help="import the classes that the bundle names (a backbone of somebody's own, say): this "
+        "runs their code",
+    )  # fmt: skip
+    said = parser.add_argument_group("what is said")
+    said.add_argument(
+        "--step", default="0.5",
+        help="from a window to the next: seconds (0.25) or frames (6f); default 0.5",
+    )  # fmt: skip
+    said.add_argument(
+        "--abstain", type=float, metavar="P",
+        help="leave windows undecided in which no class is as probable as P, 0 to 1",
+    )  # fmt: skip
+    said.add_argument(
+        "--main-face", action="store_true", help="only the main face; default: all faces"
+    )
+    said.add_argument(
+        "--keep-rate", action="store_true",
+        help="do not resample a video to the frame rate of the training videos",
+    )  # fmt: skip
+    out = parser.add_argument_group("where it goes")
+    out.add_argument("--json", type=Path, metavar="FILE", help="everything, as JSON")
+    out.add_argument("--csv", type=Path, metavar="FILE", help="a row a window and face, as CSV")
+    out.add_argument(
+        "--cache", type=Path, metavar="DIR", default=Path("cache", "predict"),
+        help="where finished videos are kept, which are not done again; default cache/predict",
+    )  # fmt: skip
+    out.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    given = _parser().parse_args(argv)
+
+    def command() -> None:
+        if not given.run.is_dir():
+            raise UsageError(f"--run is {given.run}, which is no folder; vfer fit leaves one")
+        settings = Settings(given.step, given.abstain, given.main_face, given.keep_rate)
+        for option in ("json", "csv"):
+            path = getattr(given, option)
+            if path is not None and path.is_dir():
+                raise UsageError(f"--{option} is {path}, which is a folder; give a file")
+        from vfer.predict.inputs import find_videos
+
+        videos = find_videos(given.videos)
+        # torch takes seconds: not before it is known that there is work for it
+        from vfer.predict.command import Request, predict_videos
+
+        predict_videos(
+            Request(
+                videos=videos,
+                run=given.run,
+                fold=given.fold,
+                device=given.device,
+                trust_code=given.trust_code,
+                settings=settings,
+                cache=given.cache,
+                json=given.json,
+                csv=given.csv,
+            )
+        )
+
+    return run_command(command, argv)
