@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vfer.predict.load import load_model
+from vfer.predict.quality import Limits
+from vfer.results.faces import read_faces
 from vfer.results.tables import read_tables
 from vfer.runtime.console import UsageError
 
@@ -118,7 +120,7 @@ def test_what_is_no_bundle_or_has_no_such_model_is_told(bundle, tmp_path):
 def test_a_bundle_of_which_folds_are_missing_uses_the_others_and_says_so(bundle, tmp_path):
     run = shutil.copytree(bundle, tmp_path / "run")
     shutil.rmtree(run / "fold-1")
-    for name in ("segments.csv", "clips.csv"):
+    for name in ("segments.csv", "faces.json"):
         (run / name).unlink()  # as before the last fold is finished
     model = load_model(run)
     assert model.info().folds == (0, 2)
@@ -156,4 +158,26 @@ def test_a_record_or_config_that_is_not_so_is_refused_by_name(bundle, tmp_path):
             load_model(run, fold=0)
     config.write_text(config.read_text().replace("config_version: 2", "config_version: 99"))
     with pytest.raises(ValueError, match=r"config\.yaml has config_version 99, this vfer reads 1"):
+        load_model(run)
+
+
+def test_doubt_begins_where_the_corpus_ends_or_at_rules_of_thumb(bundle, store):
+    faces = read_faces(bundle)
+    means = sorted(store.crops(row.clip).mean() for row in tables_of(bundle).clips)
+    assert faces.brightness["p50"] == pytest.approx(np.median(means), abs=0.5)
+    assert (faces.clips, faces.frame_rate, faces.frames) == (18, 25.0, 10)
+    limits = Limits.of(faces)
+    assert (limits.sharpness, limits.brightness) == (
+        faces.sharpness["p1"],
+        faces.brightness["p1"],
+    )
+    assert limits.eye_distance == min(25.0, faces.eye_distance["p1"])
+    assert Limits.of(None) == Limits()
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"clips": 1}', "nonsense"])
+def test_faces_that_are_not_told_as_they_should_be_are_refused_by_name(text, bundle, tmp_path):
+    run = shutil.copytree(bundle, tmp_path / "run")
+    (run / "faces.json").write_text(text)
+    with pytest.raises(ValueError, match=r"faces\.json"):
         load_model(run)

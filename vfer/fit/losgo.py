@@ -13,6 +13,7 @@ from vfer.fit.descriptors import score_by_descriptors
 from vfer.fit.environment import gather_environments
 from vfer.fit.evaluation import Probabilities
 from vfer.fit.loggers import WHOLE, Logger, Tracker
+from vfer.fit.looks import face_facts
 from vfer.fit.plan import stages_of
 from vfer.fit.run import Fold, Run, run_key, split
 from vfer.fit.stages import TrainedStage, train_stage
@@ -21,6 +22,7 @@ from vfer.report.terminal import print_summary
 from vfer.results import bundle
 from vfer.results.apart import UNTESTED
 from vfer.results.clips import ClipFacts, write_clips
+from vfer.results.faces import write_faces
 from vfer.results.scoring import Header, mean_softmax
 from vfer.results.tables import (
     ClipResult,
@@ -210,6 +212,7 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
     ]
     write_clips(output, facts)
     results = bundle.assemble(output, header, excluded)
+    write_faces(output, face_facts(run))
     tables = read_tables(output, classes)
     figures.draw_figures(
         output / "figures", results, tables, run.corpus, run.store, config.data.flow

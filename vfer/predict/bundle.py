@@ -4,11 +4,9 @@ Only YAML, JSON, CSV and safetensors are read. A class that the bundle names is 
 code: it is not imported unless that was allowed.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from vfer.baselines.table import TABLE
@@ -16,7 +14,7 @@ from vfer.config.recorded import recorded_parts, recorded_plugs
 from vfer.config.tree import DataConfig
 from vfer.networks.settings import ModelConfig
 from vfer.results.bundle import fold_directory
-from vfer.results.clips import find_clips
+from vfer.results.faces import FaceFacts, read_faces
 from vfer.results.records import read_config, setting, stage_folders
 from vfer.results.runs import run_folders
 from vfer.runtime.console import UsageError
@@ -38,8 +36,7 @@ class Bundle:
         classes: In the order of every probability vector.
         stages: Fold → the folder of its finished model, at least one.
         seen: Fold → SHA-256 of the videos that its model was trained on.
-        frame_rate: Median frames a second of the corpus's clips; None where it is not recorded.
-        clip_frames: Median frames of them; None likewise.
+        faces: What the corpus's clips look like; None in a bundle that does not say it.
         notes: What whoever predicts with it should know.
     """
 
@@ -50,8 +47,7 @@ class Bundle:
     classes: tuple[str, ...]
     stages: Mapping[int, Path]
     seen: Mapping[int, frozenset[str]]
-    frame_rate: float | None
-    clip_frames: int | None
+    faces: FaceFacts | None
     notes: tuple[str, ...]
 
     @property
@@ -59,12 +55,17 @@ class Bundle:
         """The name of the file that holds what a stage has learnt."""
         return WEIGHTS if self.model.descriptor is None else TABLE
 
+    @property
+    def frame_rate(self) -> float | None:
+        """Median frames a second of the corpus's clips; None where it is not recorded."""
+        return None if self.faces is None else self.faces.frame_rate
+
     def key(self) -> str:
         """Return a key of all that a prediction depends on, weights read for it."""
         data = asdict(self.data)
         seen = {name: data[name] for name in ("segment_length", "faces", "flow")}
         learnt = {str(fold): sha256(path / self.file) for fold, path in self.stages.items()}
-        return key_of([asdict(self.model), seen, learnt, self.classes, self.clip_frames])
+        return key_of([asdict(self.model), seen, learnt, self.classes])
 
 
 def read_bundle(run: Path, fold: int | None, device: str, trust_code: bool) -> Bundle:
@@ -108,7 +109,6 @@ def read_bundle(run: Path, fold: int | None, device: str, trust_code: bool) -> B
     for number, record in records.items():
         if record["classes"] != first["classes"]:
             raise ValueError(f"{stages[number] / _RECORD}: other classes than those of other folds")
-    rate, frames = _clips(run)
     return Bundle(
         run,
         data,
@@ -117,8 +117,7 @@ def read_bundle(run: Path, fold: int | None, device: str, trust_code: bool) -> B
         tuple(first["classes"]),
         stages,
         {number: frozenset(record.get("videos", ())) for number, record in records.items()},
-        rate,
-        frames,
+        read_faces(run),
         tuple(_notes(tree, fold, stages, run)),
     )
 
@@ -159,14 +158,6 @@ def _record(stage: Path) -> dict[str, Any]:
     if not 2 <= len(set(classes)) == len(classes):
         raise ValueError(f"{path}: classes is {classes}; it must list at least two, each once")
     return record
-
-
-def _clips(run: Path) -> tuple[float | None, int | None]:
-    """Return the median frames a second and frames of the corpus's clips, as far as it is known."""
-    facts = [one for one in find_clips(run) or () if one.frames > 0]
-    rates = [one.fps for one in facts if math.isfinite(one.fps) and 1 <= one.fps <= 1000]
-    frames = round(median(one.frames for one in facts)) if facts else None
-    return median(rates) if rates else None, frames
 
 
 def _notes(

@@ -31,7 +31,8 @@ class DescriptorModel(Model):
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle, max(2, bundle.clip_frames or bundle.data.segment_length))
+        clips = bundle.faces
+        super().__init__(bundle, max(2, clips.frames if clips else bundle.data.segment_length))
         own = plug("model.descriptor", bundle.model.descriptor)
         assert own is not None
         self.own, self.descriptor = own, make_descriptor(own)

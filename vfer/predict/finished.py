@@ -30,7 +30,7 @@ class Finished:
             {
                 "format": [SCHEMA, FORMAT],
                 "video": sha256(video),
-                "model": [model.key, model.temperature, model.bundle.frame_rate],
+                "model": [model.key, model.length, model.temperature, model.bundle.frame_rate],
                 "settings": asdict(say.settings),
                 "limits": asdict(say.limits),
             }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,11 @@ class Predictor:
         model: Of the bundle.
         settings: How windows are cut and what is said of them.
         follow: What follows the faces.
-        limits: Where doubt begins.
     """
 
     model: Model
     settings: Settings = field(default_factory=Settings)
     follow: TrackFaces = field(default_factory=_follow)
-    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def load(
@@ -81,6 +80,11 @@ class Predictor:
         """
         chosen = Settings(**settings)
         return cls(load_model(run, fold=fold, device=device, trust_code=trust_code), chosen)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Where doubt begins: as the bundle's corpus looks."""
+        return Limits.of(self.model.bundle.faces)
 
     def predict(
         self, video: str | Path | NDArray[np.uint8], *, fps: float | None = None,

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from vfer.faces.tracks import Piece
 from vfer.predict.timeline import Doubt, Quality
+from vfer.results.faces import FaceFacts
 
 FACTS = ("confidence", "eye_distance", "turn", "sharpness", "brightness", "bridged")
 """What is known of each frame, in the order of the columns of ``frame_facts``."""
@@ -16,8 +17,7 @@ FACTS = ("confidence", "eye_distance", "turn", "sharpness", "brightness", "bridg
 class Limits:
     """Where doubt begins.
 
-    The defaults are for bundles that do not say what their training clips looked like; they are
-    rules of thumb, tried on two filmed and some drawn clips.
+    The defaults are for bundles that do not say what their clips look like: rules of thumb.
 
     Attributes:
         confidence: ``uncertain`` below this, 0…1.
@@ -35,6 +35,22 @@ class Limits:
     sharpness: float = 15.0
     brightness: float = 40.0
     bridged: float = 0.25
+
+    @classmethod
+    def of(cls, faces: FaceFacts | None) -> "Limits":
+        """Return the limits of a corpus: what 99 of 100 clips are above.
+
+        A face counts as small only where it is enlarged more than twice, and as uncertain only
+        where the detector is: that training saw larger and clearer ones only makes it no less fit.
+        """
+        if faces is None:
+            return cls()
+        return cls(
+            confidence=min(cls.confidence, faces.confidence["p1"]),
+            eye_distance=min(cls.eye_distance, faces.eye_distance["p1"]),
+            sharpness=faces.sharpness["p1"],
+            brightness=faces.brightness["p1"],
+        )
 
 
 def frame_facts(piece: Piece) -> NDArray[np.float64]:
