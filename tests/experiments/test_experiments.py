@@ -6,7 +6,7 @@ import pytest
 
 from experiments import facs_difficulty, rooms
 from experiments.benchmarks import __main__ as listing
-from experiments.benchmarks import faces, prepare, stabilise, startup, step
+from experiments.benchmarks import faces, predict, prepare, stabilise, startup, step
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--frames", "8", "--size", "160", "128"]
@@ -41,6 +41,17 @@ def test_the_faces_benchmark_has_a_row_a_way(capsys):
     assert "8 frames of 160×128" in found
     assert "MTCNN.detect, every frame" in found
     assert "cascade, every frame" in found
+
+
+def test_the_predict_benchmark_has_shares_and_memory(capsys):
+    predict.main([
+        "--seconds", "1", "--minutes", "0.05", "--size", "320", "240", "--width", "0.0625",
+        "--folds", "2", "--threads", "1",
+    ])  # fmt: skip
+    found = capsys.readouterr().out
+    assert "1 s of 320×240, 1 threads" in found
+    assert "memory over 0.05 minutes: at most" in found
+    assert all(part in found for part in ("decoding", "faces", "flow", "networks"))
 
 
 def test_the_prepare_benchmark_decodes_in_every_way_and_prepares(capsys):

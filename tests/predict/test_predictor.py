@@ -202,6 +202,15 @@ def test_what_is_held_of_a_track_does_not_grow(model):
     assert held[-1][0] <= 20
 
 
+def test_a_model_that_knows_nothing_out_of_fold_is_said_to(bundle):
+    model = load_model(bundle, fold=0)
+    model.temperature = 20.0
+    notes = predictor(model, fakes.Faces([])).predict(fakes.moving(2)).notes
+    assert any("hardly better than chance" in note for note in notes)
+    model.temperature = 2.0
+    assert not predictor(model, fakes.Faces([])).predict(fakes.moving(2)).notes
+
+
 def test_settings_and_frames_that_cannot_be_are_refused(model):
     for step in (0, -1, "0f", "abc", "0.5f", 1e9, float("nan")):
         with pytest.raises(ValueError, match="step is"):

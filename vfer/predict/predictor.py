@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vfer.faces.tracks import Step, Timed, TrackFaces
 from vfer.predict.bundle import Bundle
-from vfer.predict.calibration import abstain
+from vfer.predict.calibration import RANGE, abstain
 from vfer.predict.frames import (
     SAME,
     Source,
@@ -216,6 +216,11 @@ class Predictor:
             )
         if self.model.found is None:
             yield "The probabilities are not calibrated: the bundle has no out-of-fold predictions."
+        elif self.model.temperature > 0.99 * RANGE[1]:
+            yield (
+                "Out of fold the model's answers are hardly better than chance: the temperature is "
+                "the highest that is tried, and all classes are about as probable."
+            )
         knowing = [str(fold) for fold, videos in bundle.seen.items() if digest in videos]
         if knowing:
             yield (
