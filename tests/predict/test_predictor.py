@@ -223,6 +223,8 @@ def test_settings_and_frames_that_cannot_be_are_refused(model):
         say.predict(np.zeros((5, 4, 4), np.uint8))
     with pytest.raises(ValueError, match=r"fps is 0; it must be 1 to 1000"):
         say.predict(fakes.moving(2), fps=0)
+    with pytest.raises(ValueError, match=r"fps is 25, and clip\.mp4 is a file"):
+        say.predict("clip.mp4", fps=25)
     with pytest.raises(ValueError, match="main_face is not known"):
         next(predictor(model, fakes.Faces([]), main_face=True).stream([], fps=25))
 

@@ -93,7 +93,8 @@ def _predict_one(
     try:
         timeline = kept.find(path)
         if timeline is None:
-            task = progress.add_task(path.name, total=None)
+            # a bracket would be markup
+            task = progress.add_task(path.name.replace("[", "(")[-40:], total=None)
 
             def advance(seconds: float, whole: float) -> None:
                 assert task is not None
@@ -105,7 +106,7 @@ def _predict_one(
             output(timeline, path)
     except VideoError as error:
         done.failed[str(path)] = "; ".join(error.reasons)
-    except (MemoryError, OSError, RuntimeError) as error:
+    except (MemoryError, OSError, RuntimeError, ValueError) as error:
         done.failed[str(path)] = f"{type(error).__name__}: {error}"
     else:
         done.timelines.append(timeline)

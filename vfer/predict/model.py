@@ -100,10 +100,15 @@ class Model(ABC):
         """Return the frames ``(S, n)`` of a clip's windows by the rule of training."""
 
     def probabilities(self, described: Described, segments: Tensor) -> NDArray[np.float64]:
-        """Return the calibrated probabilities of windows, ``(S, classes)``; as ``each_fold``."""
-        mean: NDArray[np.float64] = temper(
-            self.each_fold(described, segments), self.temperature
-        ).mean(axis=0)
+        """Return the calibrated probabilities of windows, ``(S, classes)``; as ``each_fold``.
+
+        Raises:
+            RuntimeError: If they are not finite.
+        """
+        found = self.each_fold(described, segments)
+        mean: NDArray[np.float64] = temper(found, self.temperature).mean(axis=0)
+        if not np.isfinite(mean).all():
+            raise RuntimeError(f"the model of {self.bundle.run} gives NaN; train it again")
         return mean
 
     def score_clip(

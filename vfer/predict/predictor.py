@@ -99,7 +99,7 @@ class Predictor:
 
         Raises:
             VideoError: If a file cannot be read.
-            ValueError: If frames have another shape or type.
+            ValueError: If frames have another shape or type, or ``fps`` is given with a file.
         """
         if isinstance(video, np.ndarray):
             check_frames(video)
@@ -107,6 +107,10 @@ class Predictor:
             source.height = video.shape[1]
             runs, digest = read_array(source, video), ""
         else:
+            if fps is not None:
+                raise ValueError(
+                    f"fps is {fps}, and {video} is a file, which has a rate of its own"
+                )
             source = open_file(Path(video))
             runs, digest = read_file(source), sha256(Path(video))
         even = self._even(source)
