@@ -42,7 +42,7 @@ def write(path, frames, times=None, rotate=False):
     if rotate:  # the matrix of the track's header
         data = path.read_bytes()
         at = data.index(b"tkhd") + 44
-        sideways = bytes.fromhex("0000000000010000" "00000000" "ffff000000000000")
+        sideways = bytes.fromhex("000000000001000000000000ffff000000000000")
         path.write_bytes(data[:at] + sideways + data[at + 20 :])
     return path
 
