@@ -26,6 +26,7 @@ from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.clip import prepare_clip
 from vfer.prepare.corpus import open_corpus
+from vfer.prepare.doubts import doubts
 from vfer.prepare.fill import fill, open_store, print_usable
 from vfer.prepare.main import main
 from vfer.prepare.store import CropStore, Entry, flow_key
@@ -94,6 +95,25 @@ def test_a_clip_without_a_face_is_no_face_with_the_reason(lossless):
     assert crops is None
     assert (entry.status, entry.frames) == ("no_face", 5)
     assert "0 of 2 sampled frames" in entry.reason
+
+
+def test_a_face_that_leaps_is_followed_and_told_as_doubtful(corpus, tmp_path):
+    clip = corpus.clips[0]
+
+    def leaping(path, decoder):
+        frames = np.concatenate(list(decode(path, decoder)))
+        wide = np.pad(frames, ((0, 0), (0, 0), (0, frames.shape[2]), (0, 0)), mode="edge")
+        wide[5:] = np.roll(wide[5:], frames.shape[2], axis=2)
+        yield wide
+
+    config = FaceConfig(detect_every=1, max_gap=1)
+    entry, crops = prepare_clip(clip, config, decode=leaping)
+    assert (entry.status, entry.sampled, entry.detected, entry.joined) == ("ok", 10, 10, 1)
+    store = CropStore(tmp_path / "store")
+    store.add(entry, crops)
+    assert list(doubts(replace(corpus, clips=(clip,)), store)) == [
+        (clip.name, "the face leaps once; it is taken for one person by its looks")
+    ]
 
 
 def files(store):

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from vfer.faces import mtcnn, viola_jones
+from vfer.faces.appearance import appearance
 from vfer.faces.person import Detection, Face
 from vfer.faces.settings import FaceConfig
 
@@ -48,8 +49,8 @@ def detect(
             for i, faces in zip(empty, _by_mtcnn(images[empty], half), strict=True):
                 found[i] = faces
     return [
-        Detection(index, *face)
-        for index, faces in zip(indices, found, strict=True)
+        Detection(index, *face, appearance(frame, face[1]))
+        for index, frame, faces in zip(indices, frames, found, strict=True)
         for face in faces
     ]
 

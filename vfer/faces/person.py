@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vfer.faces.appearance import ALIKE, difference
 from vfer.faces.settings import Follow
+
+SAME_PLACE = 0.3
+"""Boxes that overlap by more are of one face."""
+RECENT = 3
+"""Last detections of a face that say what it looks like: the eyes of one may be off."""
 
 Face = tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64] | None]
 """Box ``(x0, y0, x1, y1)`` px; eyes ``(2, 2)`` px, (left, right in the image); probability; nose
@@ -18,7 +24,8 @@ Face = tuple[NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64
 class Detection:
     """One face in one frame: box ``(x0, y0, x1, y1)`` px, eyes ``(2, 2)`` px, probability.
 
-    The nose ``(2,)`` px is None where the detector gives none.
+    The nose ``(2,)`` px is None where the detector gives none, and what the face looks like, see
+    ``vfer.faces.appearance``, where that is not known.
     """
 
     frame: int
@@ -26,6 +33,7 @@ class Detection:
     eyes: NDArray[np.float64]
     probability: float
     nose: NDArray[np.float64] | None = None
+    appearance: NDArray[np.float64] | None = None
 
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -54,27 +62,45 @@ def weigh(rule: Follow, box: NDArray[np.float64], width: int, height: int) -> fl
     return max(0.0, 1 - float(away / np.linalg.norm(corner)))
 
 
-def match(known: Sequence[Detection], found: Sequence[Detection]) -> dict[int, int]:
-    """Return which of the faces known before each face of a frame is, by their places.
+def _differ(known: Sequence[Detection], found: Detection) -> float:
+    """Return how different a face looks from one known; infinity where that is not known."""
+    looks = [d.appearance for d in known[-RECENT:] if d.appearance is not None]
+    if found.appearance is None:
+        return float("inf")
+    return min((difference(look, found.appearance) for look in looks), default=float("inf"))
 
-    Pairs are taken by the overlap of their boxes, the greatest first, each face once and by more
-    than 0.3: whoever leaps is a new face, and a track does not jump between people.
+
+def match(known: Sequence[Sequence[Detection]], found: Sequence[Detection]) -> dict[int, int]:
+    """Return which of the faces known before each face of a frame is: by place, else by looks.
+
+    First pairs are taken by the overlap of their boxes, the greatest first, each face once and by
+    more than 0.3. Of the faces that are left those most alike are the same person, who moved fast,
+    where they differ by no more than ``ALIKE``. A track does not jump between people.
 
     Args:
-        known: The last detection of each face known.
+        known: The detections of each face known: the last has its place, the last ``RECENT`` its
+            looks.
         found: Those of one frame.
 
     Returns:
         Places in ``known`` by places in ``found``; new faces are left out.
     """
-    pairs = [
-        (_overlap(a.box, b.box), i, j) for i, a in enumerate(known) for j, b in enumerate(found)
-    ]
     same: dict[int, int] = {}
-    for overlap, i, j in sorted(pairs, reverse=True):
-        if overlap > 0.3 and i not in same.values() and j not in same:
+    pairs = list(product(range(len(known)), range(len(found))))
+    near = [(_overlap(known[i][-1].box, found[j].box), i, j) for i, j in pairs]
+    for overlap, i, j in sorted(near, reverse=True):
+        if overlap > SAME_PLACE and i not in same.values() and j not in same:
+            same[j] = i
+    left = [(i, j) for i, j in pairs if i not in same.values() and j not in same]
+    for differ, i, j in sorted((_differ(known[i], found[j]), i, j) for i, j in left):
+        if differ <= ALIKE and i not in same.values() and j not in same:
             same[j] = i
     return same
+
+
+def leapt(a: Detection, b: Detection) -> bool:
+    """Return whether two detections of one face are too far apart to be told by their places."""
+    return _overlap(a.box, b.box) <= SAME_PLACE
 
 
 def follow(
@@ -91,7 +117,7 @@ def follow(
     runs: list[list[Detection]] = []
     for _, group in groupby(detections, key=lambda d: d.frame):
         found = list(group)
-        same = match([run[-1] for run in runs], found)
+        same = match(runs, found)
         for j, detection in enumerate(found):
             if j in same:
                 runs[same[j]].append(detection)

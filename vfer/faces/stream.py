@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vfer.faces.alignment import align
 from vfer.faces.cuts import Cuts
 from vfer.faces.detection import BATCH, detect
-from vfer.faces.person import Detection, match
+from vfer.faces.person import RECENT, Detection, match
 from vfer.faces.quality import brightness, sharpness
 from vfer.faces.settings import FaceConfig
 from vfer.faces.tracking import reach, stabilised
@@ -79,7 +79,7 @@ class _Run:
     Attributes:
         track: Its number.
         said: Frames before this index have been said.
-        seen: Its detections, without those too old to matter for frames to be said.
+        seen: Its detections, without those too old to matter.
     """
 
     track: int
@@ -145,7 +145,7 @@ class _Tracker:
         for index in self._samples:
             self._end_away(index - 1)
             found = [d for d in detections if d.frame == index]
-            same = match([run.seen[-1] for run in self._runs], found)
+            same = match([run.seen for run in self._runs], found)
             for j, detection in enumerate(found):
                 if j in same:
                     self._runs[same[j]].seen.append(detection)
@@ -176,7 +176,7 @@ class _Tracker:
         self._said.setdefault(run.track, []).append(_piece(run, frames, self._config))
         run.said = stop
         old = [i for i, d in enumerate(run.seen) if d.frame <= stop - reach(self._config)]
-        del run.seen[: old[-1] if old else 0]
+        del run.seen[: min(old[-1], max(0, len(run.seen) - RECENT)) if old else 0]
 
     def _forget(self, done: int) -> None:
         """Let go the frames before an index."""

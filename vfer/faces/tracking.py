@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from vfer.faces.detection import BATCH, detect
-from vfer.faces.person import Detection, follow
+from vfer.faces.person import Detection, follow, leapt
 from vfer.faces.settings import Eyes, FaceConfig
 
 
@@ -26,12 +26,14 @@ class Track:
         sampled: Frames on which detection ran.
         detected: Those on which this face was found.
         confidence: Mean detection probability of these, 0…1.
+        joined: How often it leapt, across a cut perhaps, and was taken for the same by its looks.
     """
 
     eyes: Eyes
     sampled: int
     detected: int
     confidence: float
+    joined: int
 
 
 def _sampled(
@@ -89,7 +91,8 @@ def track(chunks: Iterable[NDArray[np.uint8]], config: FaceConfig) -> Track:
         )
     eyes = stabilised(at, np.stack([d.eyes for d in face]), frames, config)
     confidence = float(np.mean([d.probability for d in face]))
-    return Track(eyes, sampled, len(face), confidence)
+    joined = sum(leapt(a, b) for a, b in pairwise(face))
+    return Track(eyes, sampled, len(face), confidence, joined)
 
 
 def stabilised(at: Sequence[int], eyes: Eyes, frames: int, config: FaceConfig) -> Eyes:

@@ -113,6 +113,7 @@ def _prepare(
         sampled=face.sampled,
         detected=face.detected,
         confidence=face.confidence,
+        joined=face.joined,
         eye_distance=float(np.median(apart)),
         look=look(crops),
     )

@@ -18,6 +18,9 @@ def doubts(corpus: Corpus, store: CropStore) -> Iterator[tuple[str, str]]:
         if entry.frames < entry.promised:
             said = f"{entry.frames} frames, the file's header promises {entry.promised}"
             yield entry.clip, said
+        if entry.joined:
+            times = "once" if entry.joined == 1 else f"{entry.joined} times"
+            yield entry.clip, f"the face leaps {times}; it is taken for one person by its looks"
     for names in content_duplicates({e.clip: e.source for e in entries if e.source}):
         yield names[0], f"the same content as {', '.join(map(repr, names[1:]))}"
     yield from _near_duplicates(corpus, store)

@@ -29,7 +29,7 @@ from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_js
 
 T = TypeVar("T", bound=np.generic)
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the code changes what pixels the same settings give."""
 
 
@@ -51,6 +51,7 @@ class Entry:
         sampled: Frames on which detection ran.
         detected: Frames on which the face was found.
         confidence: Mean detection probability, 0…1.
+        joined: How often the face leapt and was taken for the same by its looks.
         eye_distance: Median distance of the eyes in the video, pixels.
         crops: SHA-256 of the crop array's file; empty where there is none.
         look: A perceptual hash of the crops, see ``looks``; empty in records of earlier versions.
@@ -69,6 +70,7 @@ class Entry:
     sampled: int = 0
     detected: int = 0
     confidence: float = 0.0
+    joined: int = 0
     eye_distance: float = 0.0
     crops: str = ""
     look: str = ""
