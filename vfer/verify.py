@@ -18,6 +18,7 @@ from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds
 from vfer.results.checks import Difference, check_tables
 from vfer.results.clips import CLIPS, check_clips, find_clips
 from vfer.results.cross import MODELS, check_models
+from vfer.results.final import check_final
 from vfer.results.nested import POINTS, RECORD, check_nested, fold_configs
 from vfer.results.records import (
     check_config,
@@ -170,6 +171,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         yield from check_config(config, header, folds, environment)
         if not cross:
             yield from check_stages(directory, configs, tables, folds, facts or ())
+            yield from check_final(directory, config, header, tables, facts or ())
         if header.selection == NESTED:
             yield from check_nested(directory, config, tables, folds, facts or ())
     if cross:

@@ -151,6 +151,12 @@ def build_parser(prog: str) -> ArgumentParser:
             "it), each a bundle in DIR/groups-<s>/, their summary in DIR/results.json",
         )
         parser.add_argument(
+            "--final",
+            action="store_true",
+            help="after the folds, train one more model on all subjects, for use on other videos: "
+            "DIR/final/. Nothing measures it; the result remains that of the folds",
+        )
+        parser.add_argument(
             "--notes",
             type=Path,
             metavar="FILE",
@@ -257,4 +263,5 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         run=getattr(made, "run", None),
         trust_code=getattr(made, "trust_code", False),
         sweep=getattr(made, "sweep", None),
+        final=getattr(made, "final", False),
     )

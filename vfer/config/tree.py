@@ -413,6 +413,7 @@ class Config:
         trust_code: Of ``vfer.evaluate``: whether classes that the bundle names may be imported.
         notes: Of ``vfer.fit``: a file of lines on clips that are not printed again, or None.
         sweep: Of ``vfer.fit``: a file on the sweep of which the run is a point, or None.
+        final: Of ``vfer.fit``: whether one more model is trained, on all subjects.
     """
 
     data: DataConfig
@@ -432,3 +433,4 @@ class Config:
     run: Path | None = None
     trust_code: bool = False
     sweep: Path | None = None
+    final: bool = False

@@ -47,7 +47,7 @@ class CurveRecorder(Callback):
         self.sides = {
             split: ClipDataset(side, self.frames, run.corpus.classes)
             for split, side in sides.items()
-            if side is not None
+            if side is not None and side.clips
         }
         self.points: list[CurvePoint] = []
         self.best: int | None = None
@@ -77,7 +77,7 @@ class CurveRecorder(Callback):
         """Add a point for each split; training figures are means since the last point.
 
         Returns:
-            What the network says of the test group.
+            What the network says of the test group; nothing where there is none.
         """
         if self._recent:
             accuracy, loss = self._recent_figures().mean(dim=0).tolist()
@@ -95,13 +95,18 @@ class CurveRecorder(Callback):
                 self.best_weights = {n: w.detach().cpu().clone() for n, w in weights.items()}
         return found
 
+    def test(self, network: StageNetwork) -> Probabilities:
+        """Return what a network says of the test group; nothing where there is none."""
+        data = self.sides.get("test")
+        return [] if data is None else evaluate(network, data, self.transform)
+
     def _recent_figures(self) -> Tensor:
         return torch.stack([figures.cpu() for figures in self._recent])
 
     def _add(self, iteration: int, split: str, accuracy: float, loss: float) -> None:
         if not np.isfinite(loss):
             raise ValueError(
-                f"fold {self.fold.number}, stage {self.stage.name}: the {split} loss is {loss} at "
+                f"{self.fold.title}, stage {self.stage.name}: the {split} loss is {loss} at "
                 f"iteration {iteration}; the training diverged, a smaller learning rate helps"
             )
         point = CurvePoint(self.fold.number, self.stage.name, iteration, split, accuracy, loss)

@@ -1,7 +1,7 @@
 """A run from the corpus to its bundle, and several of them that differ in their seed or groups."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
@@ -10,6 +10,7 @@ from rich.console import Console
 from vfer.config.tree import Config
 from vfer.fit.descriptors import check_descriptor
 from vfer.fit.environment import write_environment
+from vfer.fit.final import train_final
 from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
 from vfer.fit.output import check_output
@@ -110,15 +111,22 @@ def _fit(config: Config, console: Console) -> None:
         tracker = Tracker(config.logger, output, group, config.tree)
         numbers = range(len(run.groups)) if config.fold is None else [config.fold]
         for number in numbers:
-            _fit_fold(run, number, tracker, console)
+            with _alone(run, f"fold {number} of", number, console) as free:
+                if free:
+                    run_fold(run, number, tracker, console)
         waiting = [str(k) for k in range(len(run.groups)) if not bundle.is_complete(output, k)]
         if waiting:
+            after = "; the final model is trained after them" * config.final
             console.print(
                 f"waiting for folds {', '.join(waiting)}: run each with --fold K, or all that no "
-                "other process is at without; who finishes last writes the bundle"
+                f"other process is at without; who finishes last writes the bundle{after}"
             )
         else:
             first(end)
+            if config.final:
+                with _alone(run, "the final model of", len(run.groups), console) as free:
+                    if free:
+                        train_final(run, tracker, console)
     except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
         raise RuntimeError(str(error)) from error
 
@@ -128,18 +136,18 @@ def _whole(output: Path, console: Console) -> AbstractContextManager[None]:
     return lock(output, "the run folder", console=console)
 
 
-def _fit_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
-    """Train and test one fold, unless another process is at it.
+@contextmanager
+def _alone(run: Run, what: str, number: int, console: Console) -> Iterator[bool]:
+    """Hold one of the models of a run folder; say so and yield False where another process does.
 
     Raises:
-        BusyError: If one is, and only this fold was asked for.
+        BusyError: If one does, and only one fold was asked for.
     """
-    output = run.config.output
     with ExitStack() as held:
 
         def take() -> str:
             try:
-                held.enter_context(lock(output, f"fold {number} of", part=number + 1))
+                held.enter_context(lock(run.config.output, what, part=number + 1))
             except BusyError as error:
                 if run.config.fold is not None:
                     raise
@@ -149,8 +157,7 @@ def _fit_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None
         busy = first(take)
         if busy:
             console.print(busy, markup=False)
-        else:
-            run_fold(run, number, tracker, console)
+        yield not busy
 
 
 def _check_folds(run: Run) -> None:

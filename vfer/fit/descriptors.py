@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,13 +158,21 @@ def score_by_descriptors(
         shows has 0.
     """
     folder = describe_clips(run, console)
+    classifier = fit_to_descriptors(run, fold, directory, console)
+    return class_scores(classifier, _descriptors(folder, run, fold.test), len(run.corpus.classes))
+
+
+def fit_to_descriptors(  # a scikit-learn estimator
+    run: Run, fold: Fold, directory: Path, console: Console
+) -> Any:  # noqa: ANN401
+    """Fit the classifier on a fold's training clips; as ``score_by_descriptors``."""
+    folder = describe_clips(run, console)
     classes = run.corpus.classes
     seed = _seed_of(run.config.protocol.seed, fold.number)
     classifier = make_classifier(run.config.model.classifier, seed)
     labels = [classes.index(clip.emotion) for clip in fold.train.clips]
     described = _descriptors(folder, run, fold.train)
     classifier.fit(classifier_input(described), labels)
-    scores = class_scores(classifier, _descriptors(folder, run, fold.test), len(classes))
     directory.mkdir(parents=True, exist_ok=True)
     seen = seen_in(run, fold.train)
     # A fitted estimator can only be pickled, which whoever reads it would run: it is fitted again.
@@ -173,7 +182,7 @@ def score_by_descriptors(
         directory / "stage.json",
         {
             "stage": "classifier",
-            "fold": fold.number,
+            "fold": None if fold.final else fold.number,
             "corpus": run.corpus.name,
             "classes": list(classes),
             "plugs": run.plugs,
@@ -185,5 +194,5 @@ def score_by_descriptors(
         },
     )
     shown = " ".join(repr(classifier).split())
-    console.print(f"fold {fold.number}: fitted to {len(labels)} clips: {shown}", markup=False)
-    return scores
+    console.print(f"{fold.title}: fitted to {len(labels)} clips: {shown}", markup=False)
+    return classifier

@@ -8,6 +8,7 @@ from typing import Any
 
 from vfer.config.tree import Config
 from vfer.fit.run import Run
+from vfer.results.bundle import FINAL
 from vfer.results.runs import run_folders
 from vfer.runtime.console import UsageError
 from vfer.runtime.environment import made_with
@@ -78,13 +79,17 @@ def write_environment(run: Run) -> str:
 
 
 def gather_environments(output: Path) -> None:
-    """List in ``environment.json`` with what each stage of each fold was made.
+    """List in ``environment.json`` with what each stage of each fold and the final model was made.
 
     They differ where folds were run on several machines, or an interrupted run was resumed with
     other versions. Stages that were made with the same are together.
     """
     groups: dict[str, dict[str, Any]] = {}
-    for path in sorted(output.glob("fold-*/**/environment.json")):
+    found = [
+        *output.glob("fold-*/**/environment.json"),
+        *output.glob(f"{FINAL}/*/environment.json"),
+    ]
+    for path in sorted(found):
         one = read_json(path)
         stages = groups.setdefault(key_of(one), {"stages": [], **one})["stages"]
         stages.append(path.parent.relative_to(output).as_posix())

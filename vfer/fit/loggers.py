@@ -143,16 +143,16 @@ class Tracker:
     def stage_loggers(
         self,
         run: Any,  # noqa: ANN401
-        fold: int,
+        fold: str,
         stage: str,
     ) -> list[Logger]:
-        """Return Lightning's loggers of one stage of a fold."""
+        """Return Lightning's loggers of one stage of a fold, which is named by its folder."""
         loggers: list[Logger] = []
         if run is not None:
             loggers.append(StageLogger(experiment=run, prefix=stage, log_model=False))
         if self.board:
             place = self.output / "tensorboard"
-            loggers.append(BoardLogger(place, name=f"fold-{fold}", version=stage))
+            loggers.append(BoardLogger(place, name=fold, version=stage))
         return loggers
 
     def finish(
@@ -168,21 +168,24 @@ class Tracker:
         Args:
             run: Of `start`.
             figures: By the names that they have in the run's summary.
-            clips: The rows that the figures are of; misses are not in the matrix.
+            clips: The rows that the figures are of; misses are not in the matrix. Without any
+                there is none.
             classes: In the order of every probability vector.
             pictures: PNG files.
         """
         if run is None:
             return
         scored = [clip for clip in clips if clip.probabilities is not None]
-        matrix = wandb.plot.confusion_matrix(
-            y_true=[classes.index(clip.label) for clip in scored],
-            preds=[classes.index(clip.prediction(classes) or "") for clip in scored],
-            class_names=list(classes),
-        )
+        matrix = {}
+        if scored:
+            matrix["confusion"] = wandb.plot.confusion_matrix(
+                y_true=[classes.index(clip.label) for clip in scored],
+                preds=[classes.index(clip.prediction(classes) or "") for clip in scored],
+                class_names=list(classes),
+            )
         images = {name: wandb.Image(str(path)) for name, path in (pictures or {}).items()}
         try:
-            run.log({**figures, "confusion": matrix, **images})
+            run.log({**figures, **matrix, **images})
             run.finish()
         except Exception as error:  # as in `start`
             _warn("not all is uploaded", error, self.output / "wandb" / "run-*")

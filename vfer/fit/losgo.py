@@ -162,11 +162,11 @@ def run_fold(run: Run, number: int, tracker: Tracker, console: Console) -> None:
         + f", of which {misses} have no usable crops and count as wrong"
         * bool(misses)
     )
-    experiment = tracker.start(f"fold-{number}")
+    experiment = tracker.start(fold.folder)
 
     def logs(stage: Path) -> list[Logger]:
         name = "-".join(stage.relative_to(directory).parts)  # with ``selection``, or without
-        return tracker.stage_loggers(experiment, number, name)
+        return tracker.stage_loggers(experiment, fold.folder, name)
 
     if run.config.model.descriptor is not None:
         scores = _described_scores(run, fold, directory, console)

@@ -53,8 +53,11 @@ def runs_of(config: Config) -> list[Config]:
     """Return the config of each run of a command: itself, or several in folders below.
 
     Raises:
-        UsageError: If an output folder holds something else, or there are no other groups.
+        UsageError: If an output folder holds something else, there are no other groups, or a final
+            model is asked for where none is trained.
     """
+    if config.final:
+        _check_final(config)
     if config.seeds == config.regroup == 1:
         check_output(config.output, config)
         return [config]
@@ -78,6 +81,26 @@ def runs_of(config: Config) -> list[Config]:
     for run in runs:
         check_output(run.output, run)
     return runs
+
+
+def _check_final(config: Config) -> None:
+    """Refuse a final model of several runs, or of a control.
+
+    Raises:
+        UsageError: Saying what to do instead.
+    """
+    several = {"seeds": config.seeds, "regroup": config.regroup}
+    for name, count in several.items():
+        if count > 1:
+            raise UsageError(
+                f"--final trains one model, and --{name} is {count}: leave --final out here, and "
+                "give it with one of the runs alone (--output its folder, with its seeds)"
+            )
+    if config.protocol.control is not None:
+        raise UsageError(
+            f"--final trains a model for use, and protocol.control is {config.protocol.control}, "
+            "which takes something away: leave one of the two out"
+        )
 
 
 def _seeds(config: Config) -> list[Config]:

@@ -22,6 +22,7 @@ from vfer.plugs import identity, plug
 from vfer.prepare.corpus import open_corpus, plug_of
 from vfer.prepare.fill import fill, print_usable
 from vfer.prepare.store import CropStore
+from vfer.results.bundle import FINAL, fold_name
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, sha256
 from vfer.runtime.ranks import first, rank, world
@@ -67,12 +68,25 @@ class Fold:
         train: Clips that are trained on.
         test: Clips of the fold's group.
         validation: Clips of the next group, if that is held out to choose an iteration.
+        final: Whether it is no fold but the final model, which nobody is left to test. Its number,
+            which what is random follows, is the one after those of the folds.
     """
 
     number: int
     train: Part
     test: Part
     validation: Part | None = None
+    final: bool = False
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return "the final model" if self.final else f"fold {self.number}"
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder in a bundle."""
+        return FINAL if self.final else fold_name(self.number)
 
 
 def held_out(groups: Groups, number: int, validation: bool) -> tuple[int, ...]:
@@ -116,7 +130,7 @@ def split(run: Run, number: int, validation: bool = False) -> Fold:
         labels = permuted_labels(run.corpus.clips, run.config.protocol.seed, number)
         train = _relabelled(train, labels)
         sides[1:] = [_relabelled(one, labels) for one in sides[1:]]  # nor is chosen by true ones
-    return Fold(number, train, *sides)
+    return Fold(number, train, sides[0], sides[1] if validation else None)
 
 
 def _relabelled(side: Part, labels: Mapping[str, str]) -> Part:
@@ -225,7 +239,11 @@ def open_run(config: Config, console: Console) -> Run:
     for number in range(len(groups)) if config.fold is None else [config.fold]:
         held = set().union(*(groups[k] for k in held_out(groups, number, validation)))
         for stage in stages_of(config):
-            find_source(getattr(config.stages, stage.name), stage.name, number, corpus, held)
+            settings = getattr(config.stages, stage.name)
+            find_source(settings, stage.name, fold_name(number), corpus, held)
+    if config.final:
+        for stage in stages_of(config):
+            find_source(getattr(config.stages, stage.name), stage.name, FINAL, corpus, ())
     store = fill(corpus, config.data, console, (rank(), world()))
     if rank() == 0:
         print_usable(corpus, store, config.data, console, config.notes)
@@ -279,4 +297,4 @@ def source_of(run: Run, fold: Fold, stage: Stage) -> Path | None:
     settings: StageConfig = getattr(run.config.stages, stage.name)
     people = {clip.subject for clip in held}
     videos = {run.store.entry(clip.name).source for clip in held}
-    return find_source(settings, stage.name, fold.number, run.corpus, people, videos)
+    return find_source(settings, stage.name, fold.folder, run.corpus, people, videos)

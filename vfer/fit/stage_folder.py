@@ -13,14 +13,14 @@ from torch import nn
 from vfer.config.tree import StageConfig
 from vfer.corpora import Corpus
 from vfer.networks.settings import ModelConfig
-from vfer.results.bundle import fold_directory
+from vfer.results.bundle import FINAL
 from vfer.runtime.files import atomic_write, read_json
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 
 
 def find_source(
-    settings: StageConfig, stage: str, number: int, corpus: Corpus, held: Collection[str],
+    settings: StageConfig, stage: str, fold: str, corpus: Corpus, held: Collection[str],
     videos: Collection[str] = (),
 ) -> Path | None:  # fmt: skip
     """Return the folder of the other bundle's stage from which one starts; None without ``from``.
@@ -28,7 +28,7 @@ def find_source(
     Args:
         settings: The stage's config.
         stage: Which.
-        number: The fold.
+        fold: The fold's folder in both bundles, or that of the final model.
         corpus: The corpus.
         held: Subjects that it must not have been trained on.
         videos: SHA-256 of the videos that it must not have been trained on, whatever their
@@ -40,10 +40,11 @@ def find_source(
     """
     if settings.from_ is None:
         return None
-    directory = fold_directory(settings.from_, number) / stage
+    directory = settings.from_ / fold / stage
     said = f"stages.{stage}.from is {settings.from_}"
     if not (directory / "stage.json").is_file():
-        raise FileNotFoundError(f"{said}; there is no finished stage {directory}")
+        trains = f"; vfer.fit --{fold} on that bundle makes it" * (fold == FINAL)
+        raise FileNotFoundError(f"{said}; there is no finished stage {directory}{trains}")
     record = read_json(directory / "stage.json")
     for name, ours in (("corpus", corpus.name), ("classes", list(corpus.classes))):
         if record[name] != ours:  # of another corpus' subjects nothing could be said
@@ -51,7 +52,7 @@ def find_source(
     seen = set(record["trained_on"]) & set(held)
     if seen:
         raise ValueError(
-            f"{said}; its fold {number} was trained on subjects {', '.join(sorted(seen))}, who are "
+            f"{said}; its {fold} was trained on subjects {', '.join(sorted(seen))}, who are "
             "held out here: take a bundle with the same subject groups"
         )
     if videos and "videos" not in record:
@@ -62,7 +63,7 @@ def find_source(
     known = set(record.get("videos", ())) & set(videos)
     if known:
         raise ValueError(
-            f"{said}; its fold {number} was trained on videos that are held out here, {len(known)} "
+            f"{said}; its {fold} was trained on videos that are held out here, {len(known)} "
             "of them, under other names: take a bundle with the same groups of the same people"
         )
     return directory

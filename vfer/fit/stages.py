@@ -20,7 +20,7 @@ from vfer.baselines.classifier import edge_of, fit_classifier
 from vfer.config.tree import StageConfig
 from vfer.fit.callbacks import CurveRecorder
 from vfer.fit.datasets import ClipDataset
-from vfer.fit.evaluation import Probabilities, describe, evaluate
+from vfer.fit.evaluation import Probabilities, describe
 from vfer.fit.loggers import Logger
 from vfer.fit.plan import Randomness, Stage
 from vfer.fit.run import Fold, Run, Seen, seen_in, source_of
@@ -183,14 +183,14 @@ def train_stage(
     if stage.regression:
         assert isinstance(network, SegmentNetwork)
         strength = _fit_regression(network, recorder)
-        console.print(f"fold {fold.number}: logistic regression, C = {strength:g}")
+        console.print(f"{fold.title}: logistic regression, C = {strength:g}")
         if (edge := edge_of(strength)) is not None:
-            console.print(f"fold {fold.number}: that is the {edge} C tried; another may be better")
+            console.print(f"{fold.title}: that is the {edge} C tried; another may be better")
     test = recorder.record(network, end)
     iteration = end if recorder.best is None else recorder.best
     if iteration != end:
         network.load_state_dict(recorder.best_weights)
-        test = evaluate(network, recorder.sides["test"], recorder.transform)
+        test = recorder.test(network)
     network.cpu()
     found = TrainedStage(network, key, tuple(recorder.points), test, seen, iteration)
     first(lambda: _write(run, fold, stage, found, partial, directory))
@@ -209,7 +209,7 @@ def _read(
     network.load_state_dict(load_file(directory / WEIGHTS))
     curves = tuple(CurvePoint(**point) for point in record["curves"])
     network.to(device(run.config.trainer))
-    test = evaluate(network, recorder.sides["test"], recorder.transform)
+    test = recorder.test(network)
     network.cpu()
     return TrainedStage(network, key, curves, test, Seen.of(record), record["iteration"])
 
@@ -226,7 +226,7 @@ def _write(
         {
             "key": found.key,
             "stage": stage.name,
-            "fold": fold.number,
+            "fold": None if fold.final else fold.number,
             "corpus": run.corpus.name,
             "classes": list(run.corpus.classes),
             "model": asdict(run.config.model),

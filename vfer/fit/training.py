@@ -65,7 +65,7 @@ def fit_network(
         Interrupted: If Ctrl-C was pressed in the last step.
     """
     run, fold, stage = recorder.run, recorder.fold, recorder.stage
-    config, name = run.config, f"fold {fold.number} {stage.name}"
+    config, name = run.config, f"{fold.title} {stage.name}"
     settings: StageConfig = getattr(config.stages, stage.name)
     module = StageModule(network, settings.optimizer, settings.iterations, randomness)
     log = CSVLogger(unfinished, name="", version="", flush_logs_every_n_steps=1)

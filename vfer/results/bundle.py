@@ -7,7 +7,7 @@ gives the same float64 again.
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vfer.results.clips import find_clips
 from vfer.results.scoring import Header, results
@@ -25,6 +25,8 @@ from vfer.results.tables import (
 from vfer.runtime.files import read_json, sha256, write_json
 
 MARKER = "fold.json"
+FINAL: Final = "final"
+"""The folder of the model that was trained on everybody, which no fold tests."""
 UNLISTED = ("files.json", "report.html", "report", "wandb", "tensorboard")
 """Top-level names that ``files.json`` leaves out: itself, reports (made later), loggers' files."""
 
@@ -52,9 +54,14 @@ def read_folds(path: Path) -> dict[int, tuple[str, ...]]:
     return {int(fold): tuple(subjects) for fold, subjects in value.items()}
 
 
+def fold_name(fold: int) -> str:
+    """Return the name of a fold's folder."""
+    return f"fold-{fold}"
+
+
 def fold_directory(output: Path, fold: int) -> Path:
     """Return where a fold keeps its files: ``output/fold-<k>``."""
-    return output / f"fold-{fold}"
+    return output / fold_name(fold)
 
 
 def is_complete(output: Path, fold: int, key: str | None = None) -> bool:

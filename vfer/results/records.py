@@ -256,7 +256,7 @@ def check_fold_stages(
             yield from _check_nobody(directory, path, next_group, "the validation group")
         held = {*subjects, *(next_group if selects else ())}
         others = {s for group in folds.values() for s in group if s in scored} - held
-        if _trains(config, stage) and not others <= seen:
+        if trains(config, stage) and not others <= seen:
             lacking = ", ".join(sorted(others - seen))
             yield Difference(name, "trained_on", f"not {lacking}", "everybody who was not held out")
         end = iteration if retrained and not selects else None
@@ -281,7 +281,7 @@ def _check_nobody(
         yield Difference(name, "trained_on", ", ".join(both), f"nobody of {who}")
 
 
-def _trains(config: Mapping[str, Any], stage: str) -> bool:
+def trains(config: Mapping[str, Any], stage: str) -> bool:
     """Tell whether a stage learns from the fold's training clips."""
     regression = stage == "vlan" and setting(config, "stages.schema") == "non_trained"
     iterations = setting(config, f"stages.{stage}.iterations")
