@@ -204,3 +204,19 @@ def test_of_a_video_that_the_model_was_trained_on_that_is_said(bundle, run, facs
         assert run(path, "--json", "x.json")[0] == 0
         notes = " ".join(read_json("x.json")["timelines"][0]["notes"])
         assert ("This very video was trained on (by the model of fold 0)" in notes) == known
+
+
+def test_the_final_model_says_that_it_was_not_measured(fitted, facs_root, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    path = next(facs_root.rglob("*.avi"))
+    run = fitted("final-both", "--final")
+    words = ["--run", run, "--fold", "final", path, "--json", "x.json"]
+    assert main([str(word) for word in words]) == 0
+    told = read_json("x.json")["timelines"][0]
+    assert told["model"]["folds"] == ["final"]
+    notes = " ".join(told["notes"])
+    assert "LOSGO measured the models of the folds, not this one" in notes
+    assert "This very video was trained on (by the final model)" in notes
+    with pytest.raises(SystemExit) as stop:
+        main(["--run", str(run), "--fold", "last", str(path)])
+    assert stop.value.code == 2

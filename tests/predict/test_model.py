@@ -57,6 +57,29 @@ def test_several_folds_answer_with_their_mean_and_one_temperature(bundle, store)
     assert whole.temperature == load_model(bundle, fold=1).temperature
 
 
+@pytest.mark.parametrize("kind", ["both", "descriptor"])
+def test_the_final_model_answers_where_it_is_asked_for_with_the_temperature_of_the_folds(
+    kind, fitted, store, plugs, tmp_path
+):
+    run = fitted(f"final-{kind}", *KINDS[kind], "--final")
+    clip = tables_of(run).clips[0].clip
+    final, folds = (load_model(run, fold=k, trust_code=True) for k in ("final", None))
+    assert (final.info().folds, folds.info().folds) == (("final",), (0, 1, 2))
+    assert final.temperature == folds.temperature != 1
+    assert any("LOSGO measured the models of the folds, not this" in n for n in final.bundle.notes)
+    assert not folds.bundle.notes
+    crops = np.array(store.crops(clip))
+    said = final.score_clip(crops).clip
+    assert np.abs(said - folds.score_clip(crops).clip).max() > 1e-6
+    for k in range(3):
+        shutil.copytree(run, alone := tmp_path / f"{k}")
+        for fold in range(k + 1):
+            shutil.rmtree(alone / f"fold-{fold}")
+    assert load_model(alone, trust_code=True).info().folds == ("final",)  # where there is no other
+    np.testing.assert_array_equal(load_model(alone, trust_code=True).score_clip(crops).clip, said)
+    assert load_model(tmp_path / "0", trust_code=True).info().folds == (1, 2)
+
+
 @pytest.mark.parametrize("kind", ["both", "network"])
 def test_windows_that_share_frames_get_what_each_gets_alone(kind, fitted, store, plugs):
     run = fitted(kind, *KINDS[kind])
@@ -104,6 +127,10 @@ def test_what_is_no_bundle_or_has_no_such_model_is_told(bundle, tmp_path):
         load_model(tmp_path)
     with pytest.raises(UsageError, match=r"--fold is 7; .* of the folds 0, 1, 2"):
         load_model(bundle, fold=7)
+    with pytest.raises(
+        UsageError, match=r"--fold is final; .* 0, 1, 2; vfer.fit --final trains it"
+    ):
+        load_model(bundle, fold="final")
     with pytest.raises(UsageError, match="--device is cuda:99"):
         load_model(bundle, device="cuda:99")
     with pytest.raises(UsageError, match="--device is gpuu"):

@@ -7,13 +7,13 @@ code: it is not imported unless that was allowed.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vfer.baselines.table import TABLE
 from vfer.config.recorded import recorded_parts, recorded_plugs
 from vfer.config.tree import DataConfig
 from vfer.networks.settings import ModelConfig
-from vfer.results.bundle import fold_directory
+from vfer.results.bundle import FINAL, fold_directory
 from vfer.results.faces import FaceFacts, read_faces
 from vfer.results.records import read_config, setting, stage_folders
 from vfer.results.runs import run_folders
@@ -22,11 +22,19 @@ from vfer.runtime.files import key_of, read_json, sha256
 
 WEIGHTS = "weights.safetensors"
 _RECORD = "stage.json"
+Fold = int | Literal["final"]
+"""Which model of a bundle: that of a fold, from 0, or the final one, trained on all subjects."""
+
+
+_NOT_MEASURED = (
+    "This is the final model, trained on all subjects: LOSGO measured the models of the folds, not "
+    "this one. The temperature, and what abstaining does, are theirs."
+)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle, and which of its folds are used.
+    """A bundle, and which of its models are used.
 
     Attributes:
         run: Its folder.
@@ -34,7 +42,7 @@ class Bundle:
         model: Of its config.
         corpus: The corpus's name.
         classes: In the order of every probability vector.
-        stages: Fold → the folder of its finished model, at least one.
+        stages: Fold → the folder of its finished model, at least one. The final model is alone.
         seen: Fold → SHA-256 of the videos that its model was trained on.
         faces: What the corpus's clips look like; None in a bundle that does not say it.
         notes: What whoever predicts with it should know.
@@ -45,8 +53,8 @@ class Bundle:
     model: ModelConfig
     corpus: str
     classes: tuple[str, ...]
-    stages: Mapping[int, Path]
-    seen: Mapping[int, frozenset[str]]
+    stages: Mapping[Fold, Path]
+    seen: Mapping[Fold, frozenset[str]]
     faces: FaceFacts | None
     notes: tuple[str, ...]
 
@@ -68,12 +76,13 @@ class Bundle:
         return key_of([asdict(self.model), seen, learnt, self.classes])
 
 
-def read_bundle(run: Path, fold: int | None, device: str, trust_code: bool) -> Bundle:
+def read_bundle(run: Path, fold: Fold | None, device: str, trust_code: bool) -> Bundle:
     """Read what is known of a bundle's models; no weights yet.
 
     Args:
         run: The bundle's folder.
-        fold: Which fold's model; None for all that are finished.
+        fold: Which model; None for those of all folds that are finished, and for the final one
+            where there is no other.
         device: ``cpu`` or ``cuda``: where faces are looked for.
         trust_code: Whether classes that the bundle names may be imported.
 
@@ -98,12 +107,8 @@ def read_bundle(run: Path, fold: int | None, device: str, trust_code: bool) -> B
             "Look at it, and if you trust it give --trust-code"
         )
     folder = stage_folders(tree)[-1]
-    stages = _finished(run, folder, WEIGHTS if model.descriptor is None else TABLE)
-    if fold is not None:
-        if fold not in stages:
-            there = ", ".join(map(str, stages))
-            raise UsageError(f"--fold is {fold}; {run} has finished models of the folds {there}")
-        stages = {fold: stages[fold]}
+    found = _finished(run, folder, WEIGHTS if model.descriptor is None else TABLE)
+    stages = _chosen(run, found, fold)
     records = {number: _record(stage) for number, stage in stages.items()}
     first = next(iter(records.values()))
     for number, record in records.items():
@@ -130,20 +135,39 @@ def _on(tree: Mapping[str, Any], device: str) -> dict[str, Any]:
     return {**tree, "data": {**tree["data"], "faces": {**faces, "device": device}}}
 
 
-def _finished(run: Path, folder: str, file: str) -> dict[int, Path]:
-    """Return the folders of the finished models, by fold."""
+def _finished(run: Path, folder: str, file: str) -> dict[Fold, Path]:
+    """Return the folders of the finished models, by fold; the final one last."""
     numbers = [path.name[5:] for path in run.glob("fold-*") if path.name[5:].isdecimal()]
+    places: dict[Fold, Path] = {k: fold_directory(run, k) for k in sorted(map(int, numbers))}
+    places[FINAL] = run / FINAL
     found = {}
-    for number in sorted(map(int, numbers)):
-        stage = fold_directory(run, number) / folder
+    for name, place in places.items():
+        stage = place / folder
         if (stage / _RECORD).is_file() and (stage / file).is_file():
-            found[number] = stage
+            found[name] = stage
     if not found:
         raise UsageError(
             f"{run} holds no finished model: there is no fold-<k>/{folder}/{file}. Run vfer fit on "
             "it again; it resumes where it stopped"
         )
     return found
+
+
+def _chosen(run: Path, found: Mapping[Fold, Path], fold: Fold | None) -> dict[Fold, Path]:
+    """Return which of the finished models are used.
+
+    Raises:
+        UsageError: If the one that was asked for is not there.
+    """
+    if fold is None:
+        folds: dict[Fold, Path] = {k: stage for k, stage in found.items() if k != FINAL}
+        return folds or dict(found)
+    if fold not in found:
+        there = ", ".join(str(name) for name in found if name != FINAL)
+        final = "; it has a final model" if FINAL in found else ""
+        made = "; vfer.fit --final trains it" if fold == FINAL else final
+        raise UsageError(f"--fold is {fold}; {run} has finished models of the folds {there}{made}")
+    return {fold: found[fold]}
 
 
 def _record(stage: Path) -> dict[str, Any]:
@@ -161,13 +185,15 @@ def _record(stage: Path) -> dict[str, Any]:
 
 
 def _notes(
-    tree: Mapping[str, Any], fold: int | None, stages: Mapping[int, Path], run: Path
+    tree: Mapping[str, Any], fold: Fold | None, stages: Mapping[Fold, Path], run: Path
 ) -> list[str]:
     """Say what whoever predicts with a bundle should know of it."""
     notes = []
     control = setting(tree, "protocol.control")
     if control is not None:
         notes.append(f"The model was trained under the control {control}: it is a yardstick only.")
+    if FINAL in stages:
+        return [*notes, _NOT_MEASURED]
     path = run / "folds.json"
     groups: Sequence[str] = list(read_json(path)) if path.is_file() else []
     waiting = [name for name in groups if name not in map(str, stages)]

@@ -8,12 +8,14 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from vfer.predict.bundle import Fold
 from vfer.predict.document import write_csv, write_timelines
 from vfer.predict.finished import Finished
 from vfer.predict.load import load_model
 from vfer.predict.predictor import Predictor
 from vfer.predict.settings import Settings
 from vfer.predict.timeline import Timeline
+from vfer.results.bundle import FINAL
 from vfer.runtime.console import bar, make_console
 from vfer.video import VideoError
 
@@ -30,7 +32,7 @@ class Request:
 
     videos: Sequence[Path]
     run: Path
-    fold: int | None
+    fold: Fold | None
     device: str
     trust_code: bool
     settings: Settings
@@ -135,7 +137,10 @@ def _print_model(say: Predictor, console: Console) -> None:
     rate = "" if info.frame_rate is None else f", {info.frame_rate:.4g} frames a second"
     console.print(f"{info.run}: trained on {info.corpus}{rate}; classes {', '.join(info.classes)}")
     mean = f"the mean of {len(info.folds)} models (folds {folds}; --fold K takes one)"
-    console.print(mean if several else f"the model of fold {folds}")
+    alone = (
+        "the final model, of all subjects" if FINAL in info.folds else f"the model of fold {folds}"
+    )
+    console.print(mean if several else alone)
     if info.calibrated:
         console.print(f"temperature {info.temperature:.3g}, fitted on out-of-fold predictions")
     told = say.abstention()

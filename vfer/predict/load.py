@@ -14,7 +14,7 @@ from torch import Tensor
 from vfer.flow.pairs import pair_flow
 from vfer.networks.build import build_frame_network, build_segment_network, build_whole_network
 from vfer.networks.stage import StageNetwork
-from vfer.predict.bundle import Bundle, read_bundle
+from vfer.predict.bundle import Bundle, Fold, read_bundle
 from vfer.predict.model import Described, Model
 from vfer.runtime.console import UsageError
 from vfer.segments.batch import SegmentBatch
@@ -26,13 +26,14 @@ CHUNK = 64
 
 
 def load_model(
-    run: str | Path, *, fold: int | None = None, device: str = "auto", trust_code: bool = False
+    run: str | Path, *, fold: Fold | None = None, device: str = "auto", trust_code: bool = False
 ) -> Model:
     """Load the models of a bundle.
 
     Args:
         run: The bundle's folder.
-        fold: Which fold's model; None for all that are finished, whose answers are averaged.
+        fold: Which fold's model, or ``final``, the one that was trained on all subjects; None for
+            those of all folds that are finished, whose answers are averaged.
         device: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` takes a CUDA device where there is one.
         trust_code: Whether classes that the bundle names may be imported, which runs their code.
 
@@ -71,7 +72,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _networks(bundle: Bundle) -> dict[int, StageNetwork]:
+def _networks(bundle: Bundle) -> dict[Fold, StageNetwork]:
     """Build the network of a bundle's last stage once, and fill it with each fold's weights."""
     empty = _build(bundle)
     found = {}
@@ -121,7 +122,7 @@ class NetworkModel(Model):
     """
 
     def __init__(
-        self, bundle: Bundle, networks: Mapping[int, StageNetwork], device: torch.device
+        self, bundle: Bundle, networks: Mapping[Fold, StageNetwork], device: torch.device
     ) -> None:
         super().__init__(bundle, bundle.data.segment_length)
         self.device, self.networks = device, networks

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vfer.predict.settings import Settings
+from vfer.results.bundle import FINAL
 from vfer.runtime.console import UsageError, program, run_command
 
 _EXAMPLES = """\
@@ -20,6 +21,14 @@ examples:
 
 What the fields of JSON and CSV mean: docs/predict.md. Exit status: 0 done, 1 a video could not be
 read, 2 the command line or the bundle is wrong, 130 interrupted."""
+
+
+def _fold(text: str) -> int | str:
+    if text == FINAL:
+        return text
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; give a fold's number from 0, or {FINAL}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,9 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         "--run", type=Path, metavar="DIR", required=True, help="the bundle that vfer fit has left"
     )
     model.add_argument(
-        "--fold", type=int, metavar="K",
-        help="one fold's model; by default the mean of all folds' models, which takes as many "
-        "times longer",
+        "--fold", type=_fold, metavar="K",
+        help="one fold's model, or final, the one that fit --final has trained on all subjects; by "
+        "default the mean of all folds' models, which takes as many times longer",
     )  # fmt: skip
     model.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one"

@@ -51,7 +51,8 @@ class Model(ABC):
 
     def __init__(self, bundle: Bundle, length: int) -> None:
         self.bundle, self.length = bundle, length
-        self.found: OutOfFold | None = out_of_fold(bundle.run, bundle.classes, list(bundle.stages))
+        folds = [fold for fold in bundle.stages if isinstance(fold, int)]
+        self.found: OutOfFold | None = out_of_fold(bundle.run, bundle.classes, folds)
         self.temperature = 1.0 if self.found is None else fit_temperature(self.found)
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vfer.faces.tracks import Step, Timed, TrackFaces
-from vfer.predict.bundle import Bundle
+from vfer.predict.bundle import Bundle, Fold
 from vfer.predict.calibration import RANGE, abstain
 from vfer.predict.frames import (
     SAME,
@@ -30,6 +30,7 @@ from vfer.predict.record import Recorder
 from vfer.predict.settings import Settings
 from vfer.predict.timeline import Abstention, Timeline, VideoInfo, Window
 from vfer.predict.windows import AllWindows, Scoring
+from vfer.results.bundle import FINAL
 from vfer.runtime.files import sha256
 
 STREAM = 4
@@ -62,14 +63,15 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, run: str | Path, *, fold: int | None = None, device: str = "auto",
+        cls, run: str | Path, *, fold: Fold | None = None, device: str = "auto",
         trust_code: bool = False, **settings: Any,  # noqa: ANN401 - those of `Settings`
     ) -> "Predictor":  # fmt: skip
         """Load a bundle, from safetensors and JSON only.
 
         Args:
             run: The bundle's folder.
-            fold: Which model; None for all folds, whose answers are averaged, as many times slower.
+            fold: Which fold's model, or ``final``, the one that was trained on all subjects; None
+                for all folds, whose answers are averaged, as many times slower.
             device: ``cpu``, ``cuda`` …; ``auto`` takes a GPU where there is one.
             trust_code: Whether classes that the bundle names may be imported: it runs their code.
             settings: Those of ``vfer.predict.settings.Settings``: ``step``, ``abstain`` …
@@ -227,8 +229,11 @@ class Predictor:
             )
         knowing = [str(fold) for fold, videos in bundle.seen.items() if digest in videos]
         if knowing:
+            which = (
+                "the final model" if FINAL in knowing else f"the model of fold {', '.join(knowing)}"
+            )
             yield (
-                f"This very video was trained on (by the model of fold {', '.join(knowing)}): what "
+                f"This very video was trained on (by {which}): what "
                 "is said of it says nothing about people whom the model does not know."
             )
 

@@ -181,7 +181,8 @@ class ModelInfo:
         key: Changes with any of its weights and settings.
         corpus: What it was trained on.
         classes: In their order.
-        folds: Of each averaged model the fold, the group of people whom it was not trained on.
+        folds: Of each averaged model the fold, the group of people whom it was not trained on; or
+            ``final`` alone, the model that was trained on all subjects.
         length: Frames of a window, L.
         frame_rate: Of its training videos, frames a second; None where the bundle does not say.
         temperature: By which logits are divided; 1 leaves them.
@@ -192,7 +193,7 @@ class ModelInfo:
     key: str
     corpus: str
     classes: tuple[str, ...]
-    folds: tuple[int, ...]
+    folds: tuple[int | Literal["final"], ...]
     length: int
     frame_rate: float | None
     temperature: float
