@@ -108,6 +108,7 @@ def test_help_is_a_screen_with_the_commonest_keys_and_all_keys_are_asked_for(nam
         (("vfer.sweep", "configs/sweeps/pool.yaml", "--stages.vlan.iterations=-1"), 2),
         (("vfer.predict", "--run", "nowhere", "x.mp4"), 2),
         (("vfer.predict", "--run", "configs", "nowhere.mp4"), 2),
+        (("vfer.pack", "--run", "nowhere", "new"), 2),
         (("vfer.report", "nowhere"), 2),
         (("vfer.verify", "nowhere"), 2),
     ],

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "predict": BELOW_PREDICT,
     "evaluate": {"predict", *BELOW_PREDICT},
     "export": {"predict", *BELOW_PREDICT},
+    "pack": {"predict", "report", "verify", *BELOW_PREDICT},
     "fit": {"report", "prepare", "verify", "results", "config", "runtime", *NOUNS},
     "sweep": {"fit", "report", "prepare", "verify", "results", "config", "runtime", *NOUNS},
     "__main__": {"runtime"},  # finds the commands by their names

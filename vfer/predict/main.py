@@ -23,7 +23,8 @@ What the fields of JSON and CSV mean: docs/predict.md. Exit status: 0 done, 1 a 
 read, 2 the command line or the bundle is wrong, 130 interrupted."""
 
 
-def _fold(text: str) -> int | str:
+def fold_of(text: str) -> int | str:
+    """Read ``--fold``: a number from 0, or ``final``."""
     if text == FINAL:
         return text
     if not text.isdecimal():
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "--run", type=Path, metavar="DIR", required=True, help="the bundle that vfer fit has left"
     )
     model.add_argument(
-        "--fold", type=_fold, metavar="K",
+        "--fold", type=fold_of, metavar="K",
         help="one fold's model, or final, the one that fit --final has trained on all subjects; by "
         "default the mean of all folds' models, which takes as many times longer",
     )  # fmt: skip

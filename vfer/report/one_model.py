@@ -33,11 +33,11 @@ def sections_of_one(model: Model) -> list[Section]:
         nested_section,
         _folds,
         _streams,
-        _classes,
-        _probabilities,
+        class_section,
+        probability_section,
         _curves,
         people_section,
-        _coverage,
+        coverage_section,
         _hardest,
     )
     parts = [section for make in makers if (section := make(run)) is not None]
@@ -106,7 +106,8 @@ def _with_interval(rows: Sequence[ClipResult], classes: Sequence[str]) -> list[s
     ]
 
 
-def _classes(run: Bundle) -> Section:
+def class_section(run: Bundle) -> Section:
+    """Show how each class is recognised."""
     results, clips = run.results, run.tables.clips
     counts = tally(clips, results["classes"]).clips.tolist()
     count_of = dict(zip(results["classes"], counts, strict=True))
@@ -130,7 +131,7 @@ def _classes(run: Bundle) -> Section:
     )
 
 
-def _probabilities(run: Bundle) -> Section | None:
+def probability_section(run: Bundle) -> Section | None:
     """Say how good the probabilities are; None where no clip is scored."""
     scored = score_probabilities(run.tables.clips, run.results["classes"])
     rows = [
@@ -185,7 +186,8 @@ def _curves(run: Bundle) -> Section:
     )
 
 
-def _coverage(run: Bundle) -> Section:
+def coverage_section(run: Bundle) -> Section:
+    """Show what has become of every clip."""
     coverage = run.results["coverage"]
     missed = [row for row in run.tables.clips if row.status in ("no_face", "unreadable")]
     excluded = Counter(row.reason for row in run.tables.clips if row.status == "excluded")

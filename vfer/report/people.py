@@ -11,10 +11,11 @@ from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.paired import MIN_FOR_INTERVAL
 from vfer.results.tally import counted
 
-_UNKNOWN = "Gender is not known to the bundle: the corpus does not tell it."
+GENDER_UNKNOWN = "Gender is not known to the bundle: the corpus does not tell it."
 
 
-def _genders(found: dict[str, Any]) -> Grid:
+def gender_grid(found: dict[str, Any]) -> Grid:
+    """Show ``by_gender`` of a bundle's results."""
     rows = [
         [
             gender,
@@ -50,9 +51,9 @@ def people_section(run: Bundle) -> Section:
     drawn = figures.subjects_figure(accuracy, run.results["accuracy"]["pooled"])
     return Section(
         "Subjects",
-        text=[] if genders else [_UNKNOWN],
+        text=[] if genders else [GENDER_UNKNOWN],
         parts=[
-            *([_genders(genders)] if genders else []),
+            *([gender_grid(genders)] if genders else []),
             Picture("subjects", drawn, "Accuracy of each subject"),
             Grid(
                 "subjects",

@@ -145,7 +145,7 @@ def report_sections(groups: Sequence[Sequence[Model]]) -> list[Section]:
             replace(s, parts=[replace(p, name=prefix + file_name(p.name)) for p in s.parts])
             for s in (
                 noise_section(models),
-                _result(models),
+                result_section(models),
                 *([section_of_runs(models)] if any(len(m.runs) > 1 for m in models) else []),
                 *(sections_of_several(models) if len(models) > 1 else sections_of_one(models[0])),
             )
@@ -153,7 +153,8 @@ def report_sections(groups: Sequence[Sequence[Model]]) -> list[Section]:
     return [*sections, *(part for models in groups for part in _listing(models[0].runs[0]))]
 
 
-def _result(models: Sequence[Model]) -> Section:
+def result_section(models: Sequence[Model]) -> Section:
+    """Show models of one corpus beside chance and what is published."""
     results = models[0].results
     how = f"Leave-one-subject-group-out with {results['protocol']['groups']} groups"
     if results["protocol"]["name"] == CROSS_CORPUS:
