@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from vfer.faces.quality import brightness
 from vfer.predict.load import load_model
 from vfer.predict.quality import Limits
 from vfer.results.faces import read_faces
