@@ -161,6 +161,7 @@ def test_what_abstaining_does_is_told_beside(run, videos, capsys):
         (["--fold", "9"], "--fold is 9"),
         (["--run", "nowhere"], "--run is nowhere, which is no folder"),
         (["--json", "."], "--json is ., which is a folder"),
+        (["--overlay", "alone.avi"], "--overlay is alone.avi, which is a file; give a folder"),
         (["--device", "quantum"], "--device is quantum"),
         (["lost.mp4"], "lost.mp4 is no file and no folder"),
     ],
@@ -188,10 +189,10 @@ def test_of_many_faces_the_terminal_lists_some(run, faces, tmp_path, capsys):
 def test_outputs_get_each_timeline_with_its_video(run, videos, monkeypatch):
     made = []
     monkeypatch.setattr(
-        command.Request, "outputs", lambda self: [lambda told, path: made.append((told, path))]
+        command.Request, "outputs", lambda self: {"note": lambda *got: [str(made.append(got))]}
     )
     assert run(videos)[0] == 0
-    assert [Path(told.video.path) for told, _ in made] == [path for _, path in made]
+    assert [Path(told.video.path) for told, *_ in made] == [path for _, path, _ in made]
     assert len(made) == 2
 
 
@@ -220,3 +221,29 @@ def test_the_final_model_says_that_it_was_not_measured(fitted, facs_root, monkey
     with pytest.raises(SystemExit) as stop:
         main(["--run", str(run), "--fold", "last", str(path)])
     assert stop.value.code == 2
+
+
+def test_overlays_are_made_of_each_video_and_not_again(run, videos, capsys):
+    assert run(videos, "--overlay", "drawn")[0] == 0
+    made = sorted(path.name for path in Path("drawn").iterdir() if path.suffix != ".lock")
+    assert {"a.mp4", "a.png", "b c.mp4", "b c.png"} <= set(made)
+    times = {path: path.stat().st_mtime_ns for path in Path("drawn").glob("*.mp4")}
+    assert run(videos, "--overlay", "drawn") == (0, [])
+    assert times == {path: path.stat().st_mtime_ns for path in Path("drawn").glob("*.mp4")}
+
+
+def test_an_output_that_cannot_be_made_loses_nothing_of_the_rest(run, videos, monkeypatch, capsys):
+    def broken(timeline, path, advance):
+        if path.name == "a.mkv":
+            raise OSError("the disk is full")
+        return ["something odd"]
+
+    monkeypatch.setattr(command.Request, "outputs", lambda self: {"overlay": broken})
+    status, _ = run(videos, "--json", "x.json")
+    assert status == 1
+    assert len(read_json("x.json")["timelines"]) == 2
+    said = capsys.readouterr()
+    assert "not done: overlay of " in said.out
+    assert "the disk is full" in said.out
+    assert "b c.mkv: something odd" in said.out
+    assert "1 of what was to be made of them could not be done" in said.err

@@ -1,29 +1,39 @@
 """The command's work: one video after the other, each kept when it is done."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 from rich.table import Table
 
 from vfer.predict.bundle import Fold
 from vfer.predict.document import write_csv, write_timelines
 from vfer.predict.finished import Finished
+from vfer.predict.frames import Advance
 from vfer.predict.load import load_model
+from vfer.predict.overlay import overlays, write_overlay
 from vfer.predict.predictor import Predictor
 from vfer.predict.settings import Settings
 from vfer.predict.timeline import Timeline
 from vfer.results.bundle import FINAL
 from vfer.runtime.console import bar, make_console
+from vfer.runtime.files import lock
 from vfer.video import VideoError
 
 SHOWN = 12
 """Faces of one video that are listed on the terminal."""
 
-Output = Callable[[Timeline, Path], None]
-"""Makes something of one finished video: from its timeline and its file."""
+Output = Callable[[Timeline, Path, Advance], Sequence[str]]
+"""Makes something of one finished video: from its timeline and its file, telling how far it is.
+
+It returns what a user should know, a sentence each.
+"""
+_BROKEN = (MemoryError, OSError, RuntimeError, ValueError)
+"""What may happen to one video, and costs nothing but itself."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +49,31 @@ class Request:
     cache: Path
     json: Path | None
     csv: Path | None
+    overlay: Path | None = None
 
-    def outputs(self) -> list[Output]:
-        """Return what is made of each video as soon as it is finished."""
-        return []
+    def outputs(self) -> dict[str, Output]:
+        """Return what is made of each video as soon as it is finished, by what it is called."""
+        made: dict[str, Output] = {}
+        if self.overlay is not None:
+            made["overlay"] = partial(write_overlay, overlays(self.overlay))
+        return made
 
 
 @dataclass(frozen=True)
 class Done:
-    """What has become of the videos so far."""
+    """What has become of the videos so far.
 
-    timelines: list[Timeline]
-    failed: dict[str, str]
+    Attributes:
+        timelines: Of those that were predicted.
+        failed: Of each that was not, why.
+        unmade: Of each output that could not be made, why.
+        remarks: What else a user should know, a sentence each.
+    """
+
+    timelines: list[Timeline] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    unmade: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
 
 def predict_videos(request: Request) -> None:
@@ -66,9 +89,9 @@ def predict_videos(request: Request) -> None:
     )
     say = Predictor(model, request.settings)
     _print_model(say, console)
-    done = Done([], {})
+    done = Done()
     try:
-        with bar(console) as progress:
+        with _alone(request), bar(console) as progress:
             whole = progress.add_task("videos", total=len(request.videos))
             for path in request.videos:
                 _predict_one(say, path, request, done, progress)
@@ -77,13 +100,31 @@ def predict_videos(request: Request) -> None:
         _write(request, done, model.classes, console)
     for timeline in done.timelines:
         _print(timeline, console)
-    for name, why in done.failed.items():
-        console.print(f"not done: {name}: {why}")
-    if done.failed:
+    _end(done, len(request.videos), console)
+
+
+def _end(done: Done, asked: int, console: Console) -> None:
+    """Say what was odd, and fail if something is missing."""
+    for remark in done.remarks:
+        console.print(f"note: {remark}", soft_wrap=True)
+    for name, why in (done.failed | done.unmade).items():
+        console.print(f"not done: {name}: {why}", soft_wrap=True)
+    lost = [f"{len(done.failed)} of {asked} videos"] if done.failed else []
+    if done.unmade:
+        lost.append(f"{len(done.unmade)} of what was to be made of them")
+    if lost:
         raise RuntimeError(
-            f"{len(done.failed)} of {len(request.videos)} videos could not be done; each is listed "
-            "with its reason"
+            f"{' and '.join(lost)} could not be done; each is listed with its reason"
         )
+
+
+@contextmanager
+def _alone(request: Request) -> Iterator[None]:
+    """Hold the folders of what is made, so that no other process writes there."""
+    with ExitStack() as stack:
+        for path in {path.resolve(): path for path in (request.overlay,) if path}.values():
+            stack.enter_context(lock(path, "the folder"))
+        yield
 
 
 def _predict_one(
@@ -91,30 +132,46 @@ def _predict_one(
 ) -> None:
     """Predict one video, or find it done; one that cannot be costs nothing but itself."""
     kept = Finished(request.cache, say)
-    task: TaskID | None = None
     try:
         timeline = kept.find(path)
         if timeline is None:
-            # a bracket would be markup
-            task = progress.add_task(path.name.replace("[", "(")[-40:], total=None)
-
-            def advance(seconds: float, whole: float) -> None:
-                assert task is not None
-                progress.update(task, completed=int(seconds), total=max(1, round(whole)))
-
-            timeline = say.predict(path, advance=advance)
+            with _advancing(progress, path.name) as advance:
+                timeline = say.predict(path, advance=advance)
             kept.keep(path, timeline)
-        for output in request.outputs():
-            output(timeline, path)
     except VideoError as error:
         done.failed[str(path)] = "; ".join(error.reasons)
-    except (MemoryError, OSError, RuntimeError, ValueError) as error:
+    except _BROKEN as error:
         done.failed[str(path)] = f"{type(error).__name__}: {error}"
     else:
         done.timelines.append(timeline)
+        _show(timeline, path, request.outputs(), done, progress)
+
+
+def _show(
+    timeline: Timeline, path: Path, outputs: Mapping[str, Output], done: Done, progress: Progress
+) -> None:
+    """Make what was asked for of one video."""
+    for name, output in outputs.items():
+        try:
+            with _advancing(progress, f"{name} of {path.name}") as advance:
+                said = output(timeline, path, advance)
+            done.remarks.extend(f"{path}: {one}" for one in said)
+        except _BROKEN as error:
+            done.unmade[f"{name} of {path}"] = f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _advancing(progress: Progress, what: str) -> Iterator[Advance]:
+    """Show how far something is while it is done."""
+    task = progress.add_task(what.replace("[", "(")[-40:], total=None)  # a bracket would be markup
+
+    def advance(seconds: float, whole: float) -> None:
+        progress.update(task, completed=int(seconds), total=max(1, round(whole)))
+
+    try:
+        yield advance
     finally:
-        if task is not None:
-            progress.remove_task(task)
+        progress.remove_task(task)
 
 
 def _write(request: Request, done: Done, classes: Sequence[str], console: Console) -> None:

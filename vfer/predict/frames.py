@@ -1,6 +1,6 @@
 """Frames of a video with their times, and the same video at an even rate."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from vfer.faces.tracks import Timed
 from vfer.video import MIN_PROMISED, VideoError
 
+Advance = Callable[[float, float], None]
+"""Told how far a video is, s, and how long it is thought to be, s."""
 CHUNK = 16
 """Frames that are decoded at a time."""
 SAME = 0.02
@@ -25,7 +27,8 @@ _FORMATS = (
     "hevc,m4v,dv,rm,mxf"
 )
 """Containers that hold their own streams: no list that names further files."""
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+"""With which PyAV opens a video."""
 
 
 @dataclass
@@ -72,7 +75,7 @@ def open_file(path: Path) -> Source:
     if not path.is_file():
         raise VideoError(path, "no such file")
     try:
-        with av.open(str(path), options=_OPTIONS) as container:
+        with av.open(str(path), options=OPTIONS) as container:
             stream = container.streams.video[0]
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             promised, size = int(stream.frames), (stream.width, stream.height)
@@ -108,7 +111,7 @@ def read_file(source: Source, chunk: int = CHUNK) -> Iterator[Timed]:
     images: list[NDArray[np.uint8]] = []
     times: list[float] = []
     try:
-        with av.open(source.path, options=_OPTIONS) as container:
+        with av.open(source.path, options=OPTIONS) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             begin = (container.start_time or 0) / av.time_base

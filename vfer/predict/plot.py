@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from vfer.predict.colours import looks
 from vfer.predict.timeline import FaceTrack, Timeline
 
 if TYPE_CHECKING:
@@ -44,9 +45,12 @@ def plot(timeline: Timeline) -> "Figure":
 
 def _curves(axis: "Axes", track: FaceTrack, classes: tuple[str, ...]) -> None:
     middles = [(window.start + window.end) / 2 for window in track.windows]
-    for number, name in enumerate(classes):
+    look = looks(classes)
+    for name in classes:
         values = [window.probabilities[name] for window in track.windows]
-        axis.plot(middles, values, color=f"C{number % 10}", lw=1.4, marker=".", ms=3, label=name)
+        colour, dashes = look[name]
+        style = (0, dashes) if dashes else "-"
+        axis.plot(middles, values, color=colour, ls=style, lw=1.4, marker=".", ms=3, label=name)
     for mark, chosen in (
         ("o", [window.abstained is not None for window in track.windows]),
         ("x", [bool(window.doubtful) for window in track.windows]),

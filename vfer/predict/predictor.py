@@ -1,6 +1,6 @@
 """``Predictor``: a trained model on videos of one's own, and on endless streams."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from vfer.predict.bundle import Bundle, Fold
 from vfer.predict.calibration import RANGE, abstain
 from vfer.predict.frames import (
     SAME,
+    Advance,
     Source,
     check_frames,
     even_rate,
@@ -37,8 +38,6 @@ STREAM = 4
 """Frames of a stream that are taken at a time, and sampled ones that the detector sees at once."""
 HELD = 400_000_000
 """Bytes of frames that the tracker may hold; larger frames are looked at in smaller batches."""
-Advance = Callable[[float, float], None]
-"""Told how far a video is, s, and how long it is thought to be, s."""
 
 
 def _follow() -> TrackFaces:
