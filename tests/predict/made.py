@@ -96,7 +96,7 @@ def write(
     return path
 
 
-def scene(t, height=120, width=160, seed=0):
-    """Frames of a smooth pattern whose brightness says which frame it is: 40 to 200."""
+def scene(t, height=120, width=160):
+    """Frames of one grey whose brightness says which frame it is: 40 to 200."""
     level = np.linspace(40, 200, t).astype(np.uint8)
     return np.broadcast_to(level[:, None, None, None], (t, height, width, 3)).copy()

@@ -161,6 +161,7 @@ def test_what_abstaining_does_is_told_beside(run, videos, capsys):
         (["--fold", "9"], "--fold is 9"),
         (["--run", "nowhere"], "--run is nowhere, which is no folder"),
         (["--json", "."], "--json is ., which is a folder"),
+        (["--html", "alone.avi"], "--html is alone.avi, which is a file; give a folder"),
         (["--overlay", "alone.avi"], "--overlay is alone.avi, which is a file; give a folder"),
         (["--device", "quantum"], "--device is quantum"),
         (["lost.mp4"], "lost.mp4 is no file and no folder"),
@@ -247,3 +248,11 @@ def test_an_output_that_cannot_be_made_loses_nothing_of_the_rest(run, videos, mo
     assert "the disk is full" in said.out
     assert "b c.mkv: something odd" in said.out
     assert "1 of what was to be made of them could not be done" in said.err
+
+
+def test_a_page_of_all_videos_is_made_and_told(run, videos, capsys):
+    assert run(videos, "alone.avi", "--html", "page")[0] == 0
+    assert "open in a browser: page/index.html" in capsys.readouterr().out
+    text = Path("page/list.js").read_text()
+    assert all(f'"title": "{name}"' in text for name in ("a.mkv", "b c.mkv", "alone.avi"))
+    assert len(list(Path("page/videos").iterdir())) == 3

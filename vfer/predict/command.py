@@ -14,6 +14,7 @@ from vfer.predict.bundle import Fold
 from vfer.predict.document import write_csv, write_timelines
 from vfer.predict.finished import Finished
 from vfer.predict.frames import Advance
+from vfer.predict.html import PAGE, add_to_page, pages
 from vfer.predict.load import load_model
 from vfer.predict.overlay import overlays, write_overlay
 from vfer.predict.predictor import Predictor
@@ -50,12 +51,15 @@ class Request:
     json: Path | None
     csv: Path | None
     overlay: Path | None = None
+    html: Path | None = None
 
     def outputs(self) -> dict[str, Output]:
         """Return what is made of each video as soon as it is finished, by what it is called."""
         made: dict[str, Output] = {}
         if self.overlay is not None:
             made["overlay"] = partial(write_overlay, overlays(self.overlay))
+        if self.html is not None:
+            made["page"] = partial(add_to_page, pages(self.html))
         return made
 
 
@@ -100,11 +104,13 @@ def predict_videos(request: Request) -> None:
         _write(request, done, model.classes, console)
     for timeline in done.timelines:
         _print(timeline, console)
-    _end(done, len(request.videos), console)
+    _end(done, len(request.videos), request.html, console)
 
 
-def _end(done: Done, asked: int, console: Console) -> None:
-    """Say what was odd, and fail if something is missing."""
+def _end(done: Done, asked: int, html: Path | None, console: Console) -> None:
+    """Say where the page is and what was odd, and fail if something is missing."""
+    if html is not None and (html / PAGE).is_file():
+        console.print(f"open in a browser: {html / PAGE}")
     for remark in done.remarks:
         console.print(f"note: {remark}", soft_wrap=True)
     for name, why in (done.failed | done.unmade).items():
@@ -122,7 +128,8 @@ def _end(done: Done, asked: int, console: Console) -> None:
 def _alone(request: Request) -> Iterator[None]:
     """Hold the folders of what is made, so that no other process writes there."""
     with ExitStack() as stack:
-        for path in {path.resolve(): path for path in (request.overlay,) if path}.values():
+        folders = (request.overlay, request.html)
+        for path in {path.resolve() for path in folders if path is not None}:
             stack.enter_context(lock(path, "the folder"))
         yield
 

@@ -59,6 +59,14 @@ class Folder:
         entry = self.entries()[name]
         return (entry["key"], entry["files"]) == (self._key(timeline), self._files(name))
 
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """Return the entries of what is made and still whole."""
+        return {
+            name: entry
+            for name, entry in self.entries().items()
+            if entry["key"] is not None and self._files(name) == entry["files"]
+        }
+
     def finish(self, name: str, timeline: Timeline, **facts: Any) -> None:  # noqa: ANN401 - JSON
         """Record that it is made, and facts about it."""
         known = {"video": timeline.video.sha256, "key": self._key(timeline)}

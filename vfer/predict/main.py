@@ -17,7 +17,7 @@ _EXAMPLES = """\
 examples:
   vfer predict --run runs/demo clip.mp4
   vfer predict --run runs/demo holiday/ 'talks/*.mov' --json out.json --csv out.csv
-  vfer predict --run runs/demo clip.mp4 --overlay drawn/
+  vfer predict --run runs/demo clip.mp4 --overlay drawn/ --html page/
   vfer predict --run runs/enterface interview.mp4 --fold 0 --main-face --step 0.25 --abstain 0.6
 
 What the fields of JSON and CSV mean: docs/predict.md. Exit status: 0 done, 1 a video could not be
@@ -87,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
         "timeline as a PNG",
     )  # fmt: skip
     out.add_argument(
+        "--html", type=Path, metavar="DIR",
+        help="a page to watch the videos on, with the curves of each face: DIR/index.html, which "
+        "needs no network; it keeps the videos that it has already",
+    )  # fmt: skip
+    out.add_argument(
         "--cache", type=Path, metavar="DIR", default=Path("cache", "predict"),
         help="where finished videos are kept, which are not done again; default cache/predict",
     )  # fmt: skip
@@ -106,8 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             path = getattr(given, option)
             if path is not None and path.is_dir():
                 raise UsageError(f"--{option} is {path}, which is a folder; give a file")
-        if given.overlay is not None and given.overlay.is_file():
-            raise UsageError(f"--overlay is {given.overlay}, which is a file; give a folder")
+        for option in ("overlay", "html"):
+            path = getattr(given, option)
+            if path is not None and path.is_file():
+                raise UsageError(f"--{option} is {path}, which is a file; give a folder")
         from vfer.predict.inputs import find_videos
 
         videos = find_videos(given.videos)
@@ -126,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 json=given.json,
                 csv=given.csv,
                 overlay=given.overlay,
+                html=given.html,
             )
         )
 
