@@ -48,6 +48,27 @@ def test_emotional_vlan_is_eq_1(batch, streams, frames, features, pool, seed):
         assert vlan(x[:0]).shape == (0, vlan.out_features)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 2), st.integers(1, 4), st.integers(1, 5), st.sampled_from(POOLS),
+    st.integers(0, 99),
+)  # fmt: skip
+def test_features_times_their_weights_and_the_bias_are_the_logits(
+    streams, frames, features, pool, seed
+):
+    torch.manual_seed(seed)
+    nets = [nn.Flatten() for _ in range(streams)]
+    for net in nets:
+        net.out_features = features
+    network = SegmentNetwork(dict(zip("ab", nets, strict=False)), frames, 3, pool).double()
+    nn.init.normal_(network.vlan.a)
+    x = torch.rand(4, streams, frames, features).double()
+    weights = network.feature_weights()
+    assert weights.shape == (3, streams, frames, features)
+    found = network.fc9.bias + torch.einsum("bsif,csif->bc", x, weights)
+    torch.testing.assert_close(found, network.fc9(network.vlan(x)))
+
+
 def test_one_stream_is_aggregated_alone():
     x = torch.arange(6.0).view(1, 1, 3, 2)
     assert EmotionalVlan(2, 3, streams=1)(x).tolist() == [[6.0, 9.0]]

@@ -92,6 +92,18 @@ class SegmentNetwork(StageNetwork):
         v = self.vlan(x.view(batch, frames, *x.shape[1:]).transpose(1, 2))
         return self.fc9(v)  # type: ignore[no-any-return]
 
+    def feature_weights(self) -> Tensor:
+        """Return what a unit of each feature adds to each logit.
+
+        EmotionalVlan and fc9 are linear: the logits of features ``(streams, frames, features)`` are
+        fc9's biases and the sums of the features times these.
+
+        Returns:
+            ``(classes, streams, frames, features)`` float64, on the CPU.
+        """
+        weight = self.fc9.weight.detach().cpu().double()  # not every device has float64
+        return self.vlan.backwards(weight).detach()
+
     @torch.inference_mode()
     def describe(self, images: dict[str, Tensor]) -> Tensor:
         """Return features ``(P, streams, features)`` of each pair's images."""

@@ -1,5 +1,6 @@
 """EmotionalVlan, the paper's trainable aggregation layer (section 3.1, Eq. 1)."""
 
+import math
 from typing import get_args
 
 import torch
@@ -51,8 +52,28 @@ class EmotionalVlan(nn.Module):
     @property
     def out_features(self) -> int:
         """Components of V: features, × frames under ``frame``, × streams too under ``stream``."""
+        return math.prod(self._kept)
+
+    @property
+    def _kept(self) -> tuple[int, int, int]:
+        """What V keeps apart: streams, frames, features."""
         streams, frames, features = self.shape
-        return features * {"sum": 1, "frame": frames, "stream": frames * streams}[self.pool]
+        kept = {"sum": (1, 1), "frame": (1, frames), "stream": (streams, frames)}[self.pool]
+        return (*kept, features)
+
+    def backwards(self, weight: Tensor) -> Tensor:
+        """Carry the weights of a linear layer on V over to the features that V is made of.
+
+        As V is linear in x, ``V(x) @ weight.T`` is the sum of x times these.
+
+        Args:
+            weight: ``(n, out_features)``.
+
+        Returns:
+            ``(n, streams, frames, features)`` in weight's dtype.
+        """
+        each = weight.view(len(weight), *self._kept) * self.a.cpu().to(weight).exp()
+        return each.expand(-1, *self.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Aggregate.
