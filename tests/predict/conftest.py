@@ -35,6 +35,48 @@ class Small(nn.Module):
     def forward(self, images):
         parts = [self.pool(x.flatten(0, 1)).reshape(len(x), -1) for x in images.values()]
         return self.out(__import__("torch").cat(parts, dim=1))
+
+
+class Mouth(nn.Module):
+    """A backbone that sees nothing but where the mouth is."""
+
+    out_features = 4
+
+    def __init__(self):
+        super().__init__()
+        self.maps = nn.Sequential(nn.Conv2d(3, 4, 4, stride=4), nn.ReLU(inplace=True))
+
+    def forward(self, x):
+        return self.maps(x)[..., 10:12, 5:11].mean((2, 3))  # of 16x16
+
+
+class Fine(nn.Module):
+    \"\"\"A backbone with maps of 16x16 and a fully connected layer behind them.\"\"\"
+
+    out_features = 32
+
+    def __init__(self):
+        super().__init__()
+        self.maps = nn.Sequential(
+            nn.Conv2d(3, 8, 4, stride=4), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()
+        )
+        self.full = nn.Sequential(nn.Flatten(), nn.Linear(8 * 16**2, 32), nn.ReLU())
+
+    def forward(self, x):
+        return self.full(self.maps(x - 0.5))
+
+
+class Flat(nn.Module):
+    """A backbone without a convolution."""
+
+    out_features = 3
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(x.mean((2, 3))).relu()
 '''
 
 

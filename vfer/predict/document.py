@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vfer.predict.explanation import Explanation, StreamShare
 from vfer.predict.timeline import (
     SCHEMA,
     Abstention,
@@ -37,6 +38,10 @@ _QUALITY = {
     "bridged": "bridged",
 }
 """Of each field of `Quality` its column."""
+_EXPLAINED = (
+    *("explains", "logit", "logit_bias", "logit_spatial", "logit_temporal", "top_frame_s"),
+    *("top_region_spatial", "top_region_temporal"),
+)
 
 
 def schema() -> Any:  # noqa: ANN401 - a JSON Schema
@@ -81,7 +86,19 @@ def _track(value: Mapping[str, Any]) -> FaceTrack:
 
 def _window(value: Mapping[str, Any]) -> Window:
     doubtful, quality = tuple(value["doubtful"]), Quality(**value["quality"])
-    return Window(**{**value, "doubtful": doubtful, "quality": quality})
+    explanation = value["explanation"]
+    if explanation is not None:
+        explanation = _explanation(explanation)
+    read = {"doubtful": doubtful, "quality": quality, "explanation": explanation}
+    return Window(**{**value, **read})
+
+
+def _explanation(value: Mapping[str, Any]) -> Explanation:
+    streams = {
+        name: StreamShare(**{**one, "frames": tuple(one["frames"]), "map": tuple(one["map"])})
+        for name, one in value["streams"].items()
+    }
+    return Explanation(**{**value, "times": tuple(value["times"]), "streams": streams})
 
 
 def write_timelines(
@@ -116,9 +133,32 @@ def read_timelines(path: Path) -> tuple[Timeline, ...]:
         raise ValueError(f"{path} holds no timelines of vfer.predict: {error}") from error
 
 
-def columns(classes: Sequence[str]) -> list[str]:
-    """Return the columns of the CSV, in their order."""
-    return [*_FIXED, *(f"p_{name}" for name in classes), *_QUALITY.values()]
+def columns(classes: Sequence[str], explained: bool = False) -> list[str]:
+    """Return the columns of the CSV, in their order.
+
+    Args:
+        classes: Of the model.
+        explained: Whether decisions are explained.
+    """
+    more = _EXPLAINED if explained else ()
+    return [*_FIXED, *(f"p_{name}" for name in classes), *_QUALITY.values(), *more]
+
+
+def _explained(of: Iterable[Timeline]) -> bool:
+    return any(window.explanation is not None for one in of for window in one.windows)
+
+
+def _reasons(explanation: Explanation) -> dict[str, Any]:
+    """Return the cells of `_EXPLAINED`."""
+    cells: dict[str, Any] = {
+        "explains": explanation.explains,
+        "logit": explanation.logit,
+        "logit_bias": explanation.bias,
+        "top_frame_s": explanation.strongest_time,
+    }
+    for name, one in explanation.streams.items():
+        cells |= {f"logit_{name}": one.share, f"top_region_{name}": one.strongest}
+    return cells
 
 
 def rows(timeline: Timeline) -> Iterator[dict[str, Any]]:
@@ -137,6 +177,7 @@ def rows(timeline: Timeline) -> Iterator[dict[str, Any]]:
             "doubtful": " ".join(window.doubtful),
             **{f"p_{name}": value for name, value in window.probabilities.items()},
             **{column: quality[name] for name, column in _QUALITY.items()},
+            **({} if window.explanation is None else _reasons(window.explanation)),
         }
     for span in timeline.no_face:
         yield {
@@ -153,7 +194,8 @@ def write_csv(path: Path, timelines: Sequence[Timeline], classes: Sequence[str])
     What is a name and would be a formula to a spreadsheet begins with an apostrophe.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns(classes), lineterminator="\n")
+    names = columns(classes, _explained(timelines))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for timeline in timelines:
         for row in rows(timeline):
@@ -177,4 +219,5 @@ def dataframe(timeline: Timeline) -> "pd.DataFrame":
         import pandas as pd
     except ImportError as error:
         raise ImportError("to_dataframe needs pandas: pip install 'vfer[pandas]'") from error
-    return pd.DataFrame(list(rows(timeline)), columns=columns(timeline.model.classes))
+    names = columns(timeline.model.classes, _explained([timeline]))
+    return pd.DataFrame(list(rows(timeline)), columns=names)

@@ -8,8 +8,9 @@ interrupted.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from vfer.predict.settings import Settings
+from vfer.predict.settings import Cam, Settings
 from vfer.results.bundle import FINAL
 from vfer.runtime.console import UsageError, program, run_command
 
@@ -78,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
         "--keep-rate", action="store_true",
         help="do not resample a video to the frame rate of the training videos",
     )  # fmt: skip
+    said.add_argument(
+        "--explain", action="store_true",
+        help="say what carried each decision: frames, stream, regions of the face; in --json and "
+        "--csv",
+    )  # fmt: skip
+    said.add_argument(
+        "--cam", choices=get_args(Cam), default="hirescam",
+        help="how regions are found; default hirescam, which finds them better in AlexNet",
+    )  # fmt: skip
     out = parser.add_argument_group("where it goes")
     out.add_argument("--json", type=Path, metavar="FILE", help="everything, as JSON")
     out.add_argument("--csv", type=Path, metavar="FILE", help="a row a window and face, as CSV")
@@ -106,7 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         if not given.run.is_dir():
             raise UsageError(f"--run is {given.run}, which is no folder; vfer fit leaves one")
-        settings = Settings(given.step, given.abstain, given.main_face, given.keep_rate)
+        settings = Settings(
+            given.step, given.abstain, given.main_face, given.keep_rate, given.explain, given.cam
+        )
         for option in ("json", "csv"):
             path = getattr(given, option)
             if path is not None and path.is_dir():

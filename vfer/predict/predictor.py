@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vfer.faces.tracks import Step, Timed, TrackFaces
 from vfer.predict.bundle import Bundle, Fold
 from vfer.predict.calibration import RANGE, abstain
+from vfer.predict.explain import Explainer
 from vfer.predict.frames import (
     SAME,
     Advance,
@@ -54,11 +55,19 @@ class Predictor:
         model: Of the bundle.
         settings: How windows are cut and what is said of them.
         follow: What follows the faces.
+
+    Raises:
+        UsageError: If decisions are to be explained, and the model's cannot be.
     """
 
     model: Model
     settings: Settings = field(default_factory=Settings)
     follow: TrackFaces = field(default_factory=_follow)
+
+    def __post_init__(self) -> None:
+        """Refuse to explain what cannot be, before any work."""
+        if self.settings.explain:
+            assert self.explainer is not None
 
     @classmethod
     def load(
@@ -86,6 +95,11 @@ class Predictor:
     def limits(self) -> Limits:
         """Where doubt begins: as the bundle's corpus looks."""
         return Limits.of(self.model.bundle.faces)
+
+    @cached_property
+    def explainer(self) -> Explainer | None:
+        """What explains decisions; None where that is not asked for."""
+        return Explainer(self.model, self.settings.cam) if self.settings.explain else None
 
     def predict(
         self, video: str | Path | NDArray[np.uint8], *, fps: float | None = None,
@@ -193,7 +207,8 @@ class Predictor:
 
     def _scoring(self, rate: float) -> Scoring:
         step = self.settings.step_frames(rate)
-        return Scoring(self.model, step, rate, self.settings.abstain, self.limits)
+        below = self.settings.abstain
+        return Scoring(self.model, step, rate, below, self.limits, self.explainer)
 
     def _watch(
         self, runs: Iterable[Timed], scoring: Scoring, batch: int

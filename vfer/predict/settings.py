@@ -2,7 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+Cam = Literal["hirescam", "gradcam"]
+"""How maps of what carried a decision are made; see ``vfer.predict.gradcam``."""
 STEPS = (0.001, 3600.0)
 """Legal steps, seconds; one of less than a frame is a frame."""
 
@@ -18,12 +21,16 @@ class Settings:
             decides all.
         main_face: Whether other faces than the main one are left out.
         keep_rate: Whether a video of another frame rate than the training videos' is left as it is.
+        explain: Whether each decision is explained: which frames, stream and regions carried it.
+        cam: How maps of it are made: ``hirescam`` or ``gradcam``.
     """
 
     step: float | str = 0.5
     abstain: float | None = None
     main_face: bool = False
     keep_rate: bool = False
+    explain: bool = False
+    cam: Cam = "hirescam"
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
@@ -32,6 +39,9 @@ class Settings:
             raise ValueError(
                 f"abstain is {self.abstain}; it must be a probability, 0 to 1 (0.5, say)"
             )
+
+        if self.cam not in get_args(Cam):
+            raise ValueError(f"cam is {self.cam}; it must be one of {', '.join(get_args(Cam))}")
 
     def step_frames(self, rate: float) -> float:
         """Return the step in frames, at least 1, of a video of so many frames a second.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vfer.faces.tracks import Ending
+from vfer.predict.explanation import Explanation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,7 @@ class Window:
             was asked for; None where there is one.
         quality: What the face looks like.
         doubtful: In what the window is unlike the training data; empty where it is not.
+        explanation: What carried the decision; None where that was not asked for.
     """
 
     track: int
@@ -94,6 +96,7 @@ class Window:
     abstained: Literal["confidence"] | None
     quality: Quality
     doubtful: tuple[Doubt, ...] = ()
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)

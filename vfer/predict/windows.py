@@ -7,8 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vfer.faces.tracks import Piece
+from vfer.predict.explain import Explainer
+from vfer.predict.explanation import Explanation
 from vfer.predict.model import Described, Model
 from vfer.predict.quality import Limits, doubts, frame_facts, summarise
 from vfer.predict.timeline import Window, most_probable
@@ -27,6 +30,7 @@ class Scoring:
         rate: Frames a second.
         below: Confidence below which the model abstains; None: never.
         limits: Where doubt begins.
+        explainer: What explains each answer; None: nothing.
     """
 
     model: Model
@@ -34,6 +38,7 @@ class Scoring:
     rate: float
     below: float | None
     limits: Limits
+    explainer: Explainer | None = None
 
     def answer(self, probabilities: Mapping[str, float]) -> Answer:
         """Return the prediction, and why there is none."""
@@ -120,7 +125,10 @@ class TrackWindows:
         self._describe(sorted({pair for of_one in pairs for pair in of_one} - set(self._rows)))
         segments = torch.tensor([[self._rows[pair] for pair in of_one] for of_one in pairs])
         scores = self.scoring.model.probabilities(self._described, segments)
-        return [self._window(f, row) for f, row in zip(windows, scores, strict=True)]
+        return [
+            self._window(frames, of_one, row)
+            for frames, of_one, row in zip(windows, segments, scores, strict=True)
+        ]
 
     def _describe(self, pairs: list[tuple[int, int]]) -> None:
         if not pairs:
@@ -134,7 +142,9 @@ class TrackWindows:
         ) if known else fresh  # fmt: skip
         self._rows |= {pair: known + row for row, pair in enumerate(pairs)}
 
-    def _window(self, frames: NDArray[np.int64], scores: NDArray[np.float64]) -> Window:
+    def _window(
+        self, frames: NDArray[np.int64], pairs: Tensor, scores: NDArray[np.float64]
+    ) -> Window:
         held = np.unique(frames) - self._first
         times = self._times[held]
         quality = summarise(self._facts[held])
@@ -149,7 +159,17 @@ class TrackWindows:
             abstained,
             quality,
             doubts(quality, self.scoring.limits, len(held) < len(frames)),
+            self._explain(frames - self._first, pairs, most_probable(probabilities)),
         )
+
+    def _explain(self, held: NDArray[np.int64], pairs: Tensor, explains: str) -> Explanation | None:
+        """Take the decision for a class apart, of the window of these of the frames held."""
+        explainer = self.scoring.explainer
+        if explainer is None:
+            return None
+        assert self._crops is not None
+        times = [round(time, 6) for time in self._times[held[:-1]].tolist()]
+        return explainer.explain(self._crops[held], self._described, pairs, times, explains)
 
 
 class AllWindows:
