@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from vfer.predict.colours import Look, looks, rgb
+from vfer.predict.heat import heat, lay_over, reasons
 from vfer.predict.labels import BACK, FAINT, WHITE, Box, Colour, Labels
 from vfer.predict.strip import NOBODY, draw_strip, nearest_window
 from vfer.predict.timeline import FaceTrack, Place, Timeline, Window, most_probable
@@ -90,6 +91,7 @@ class Painter:
             The larger picture, of an even size, uint8 RGB.
         """
         image = Image.new("RGB", (self.width, self.height + self.below.height))
+        frame = self._heated(frame, time)
         image.paste(
             Image.fromarray(frame).resize((self.width, self.height), Image.Resampling.BICUBIC)
         )
@@ -112,6 +114,20 @@ class Painter:
             labels.write(["no face"], corner, NOBODY)
         self._draw_below(image, time)
         return np.asarray(image)
+
+    def _heated(self, frame: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
+        """Draw over each face what carried the decision, where that is explained."""
+        video = self.timeline.video
+        scale = np.array(frame.shape[1::-1]) / (video.width, video.height)
+        for track in self.timeline.tracks:
+            place = track.place_at(time)
+            if place is None:
+                continue
+            explanation = nearest_window(track, time).explanation
+            if explanation is not None:
+                eyes = (np.reshape(place[5:], (2, 2)) + 0.5) * scale - 0.5
+                frame = lay_over(frame, heat(explanation, time), eyes)
+        return frame
 
     def _box(self, place: Place) -> Box:
         """Return a face's box in the picture, px."""
@@ -152,7 +168,8 @@ class Painter:
 def remarks(window: Window) -> list[str]:
     """Return what is to be known of a window before it is believed, a line each."""
     undecided = [] if window.abstained is None else ["undecided"]
-    return undecided + ([f"doubtful: {', '.join(window.doubtful)}"] if window.doubtful else [])
+    doubtful = [f"doubtful: {', '.join(window.doubtful)}"] if window.doubtful else []
+    return undecided + doubtful + reasons(window.explanation)
 
 
 def _area(box: Box) -> float:
