@@ -10,6 +10,7 @@ import pytest
 
 from tests.predict import made
 from tests.predict.test_movie import heard, read
+from vfer.predict.explanation import Explanation, StreamShare
 from vfer.predict.html import add_to_page, page_data, pages, playable
 from vfer.runtime.files import sha256
 
@@ -103,6 +104,21 @@ def test_the_page_knows_how_each_class_looks(tmp_path):
     data = page_data(told, "videos/a.mp4")
     assert [one["name"] for one in data["looks"]] == list(made.CLASSES)
     assert data["model"]["run"] == "x"
+
+
+def test_a_page_has_all_its_scripts_and_what_explains_a_decision(tmp_path):
+    video = made.write(tmp_path / "x.mp4", made.scene(25), **X264)
+    share = StreamShare(2.0, (2.0,), {"mouth": 1.0}, ("00" * 10 + "ff",) * 15)
+    why = Explanation("anger", 2.0, 0.0, (0.0,), {"spatial": share})
+    face = made.track(0, 0.0, 1.0, [replace(made.window(0, 0.0, "anger"), explanation=why)])
+    told = made.timeline(path=video, tracks=[face], duration=1.0, sha=sha256(video))
+    add_to_page(pages(tmp_path / "page"), told, video)
+    named = re.findall(r'src="([^"]+)"', (tmp_path / "page" / "index.html").read_text())
+    assert "heat.js" in named
+    assert all((tmp_path / "page" / name).is_file() for name in named)
+    (track,) = data_of(tmp_path / "page" / "data" / "x.js", "show")["tracks"]
+    (stream,) = track["windows"][0]["explanation"]["streams"].values()
+    assert stream["map"][0].endswith("ff")
 
 
 def test_the_page_asks_the_network_for_nothing_and_writes_no_markup():

@@ -22,7 +22,7 @@ from vfer.runtime.files import atomic_write
 VERSION = 1
 """Raised when the same timeline and video make other files."""
 PAGE = "index.html"
-_FILES = (PAGE, "page.css", "curves.js", "page.js", "videos.js")
+_FILES = (PAGE, "page.css", "curves.js", "heat.js", "page.js", "videos.js")
 _MP4 = ({"h264"}, {"aac", "mp3", "mp3float"})
 _WEBM = ({"vp8", "vp9", "av1", "libdav1d", "libvpx", "libvpx-vp9"}, {"opus", "vorbis", "libopus"})
 

@@ -31,13 +31,14 @@ const vfer = (() => {
     return near.reduce((a, b) => (Math.abs(middle(a) - time) <= Math.abs(middle(b) - time) ? a : b));
   }
 
-  // The box of a face at a time, [left, top, right, bottom] px; null where it is not seen.
+  // The box of a face at a time, [left, top, right, bottom] px, and x and y of its left and its right eye;
+  // null where it is not seen.
   function boxAt(track, time) {
     if (time < track.start || time >= track.end) return null;
     const places = track.places, after = lower(places, time, (place) => place[0]);
     const a = places[Math.max(0, after - 1)], b = places[Math.min(after, places.length - 1)];
     const share = b[0] > a[0] ? Math.min(1, Math.max(0, (time - a[0]) / (b[0] - a[0]))) : 0;
-    return [1, 2, 3, 4].map((k) => a[k] + share * (b[k] - a[k]));
+    return [1, 2, 3, 4, 5, 6, 7, 8].map((k) => a[k] + share * (b[k] - a[k]));
   }
 
   // Round times for the axis, at most one every so many pixels.

@@ -45,6 +45,7 @@
     fillClasses();
     fillNotes();
     fillCurves();
+    find("heating").hidden = !timeline.tracks.some((one) => one.windows.some((window) => window.explanation));
   };
 
   function aspect(width, height) {
@@ -186,6 +187,7 @@
     find("who").textContent = track ? `Face ${track.id}${track.main ? "" : " (beside)"}` : "No face";
     find("remark").textContent = !track ? "" : !window ? "not seen now"
       : [window.prediction === null ? "undecided" : "", ...remarks(window)].filter(Boolean).join("; ");
+    updateWhy(window && window.explanation, time);
     const top = window && best(window.probabilities);
     shown.looks.forEach(({ name }, k) => {
       const row = find("classes").children[k], value = window ? window.probabilities[name] : 0;
@@ -195,13 +197,31 @@
     });
   }
 
+  // What carried the decision: a line a stream, and what each frame adds to the logit.
+  function updateWhy(explanation, time) {
+    find("why").hidden = !explanation;
+    find("frames").replaceChildren();
+    if (!explanation) return;
+    find("reasons").textContent = `${explanation.explains}: ${vfer.reasons(explanation).join("; ")}`;
+    const added = vfer.frames(explanation), most = Math.max(...added.map(Math.abs)), at = vfer.frameAt(explanation, time);
+    added.forEach((value, k) => {
+      const bar = make("i", `${value < 0 ? "against" : ""} ${k === at ? "at" : ""}`.trim(), undefined, find("frames"));
+      bar.style.height = `${most > 0 ? (100 * Math.abs(value)) / most : 0}%`;
+      bar.title = `${explanation.times[k].toFixed(2)} s: ${value.toFixed(2)}`;
+    });
+  }
+
   function updateBoxes(time) {
     const { width, height } = shown.video, boxes = find("boxes");
     boxes.replaceChildren();
     for (const track of shown.tracks) {
       const box = vfer.boxAt(track, time);
       if (!box) continue;
-      const window = vfer.windowAt(track, time), made = make("div", "box", undefined, boxes);
+      const window = vfer.windowAt(track, time);
+      if (window.explanation && find("heat").checked) {
+        boxes.append(vfer.heat(window.explanation, time, box.slice(4), shown.video));
+      }
+      const made = make("div", "box", undefined, boxes);
       made.dataset.track = track.id;
       made.classList.toggle("doubtful", window.doubtful.length > 0);
       made.classList.toggle("high", box[1] < 0.08 * height);
@@ -259,6 +279,7 @@
   video.addEventListener("loadedmetadata", () => { aspect(video.videoWidth, video.videoHeight); video.playbackRate = find("speed").value; });
   video.addEventListener("error", () => vfer.problem(`This browser cannot play ${shown.file}.`));
   find("speed").onchange = (event) => { video.playbackRate = event.target.value; };
+  find("heat").onchange = update;
   find("repeat").onchange = (event) => { video.loop = event.target.checked; };
   let wide = 0;
   new ResizeObserver(([entry]) => {
