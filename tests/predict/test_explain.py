@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from experiments import deletion
 from tests.predict import fakes
 from tests.predict.test_model import KINDS
 from vfer.faces.settings import FaceConfig
@@ -225,6 +226,17 @@ def test_an_undecided_window_and_a_stream_of_frames_are_explained_too(bundle):
     assert explained(model, frames=1).windows[0].explanation.times == (0.0, 0.0, 0.0)
     say = Predictor(model, Settings(explain=True), fakes.Faces([(0, 10**9)]))
     assert next(say.stream(iter(fakes.moving(12)), fps=25)).explanation is not None
+
+
+def test_deletion_is_measured_for_each_way(bundle, store, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    deletion.main(["--run", str(bundle), "--crops", str(store.directory), "--every", "3"])
+    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    ways = {(row[0].strip(), row[1].strip()) for row in rows}
+    assert ("frames", "exact") in ways
+    assert ("both", "hirescam") in ways
+    frames = next(row for row in rows if row[0].strip() == "frames")
+    assert float(frames[3]) > float(frames[4])
 
 
 @pytest.mark.parametrize(
