@@ -1,24 +1,38 @@
-"""Hold LPQ against figures that Oulu's algorithm gave.
+"""Hold LPQ and HOG 3D against figures that Oulu's algorithm and Kläser's program gave.
 
-    python -m experiments.given_figures FOLDER
+    python -m experiments.given_figures FOLDER [--rows]
 
 FOLDER has ``lpq7_plain.csv``, ``lpqtop_plain.csv`` and ``lpqtop_whitened.csv``: code histograms of
-the video that ``volume`` makes.
+the video that ``volume`` makes; and ``hog3d-walk-simple.avi`` with ``hog3d-kth.features.gz``: rows
+of x, y, t, three shares of the video, σ, τ and a descriptor.
 """
 
 import argparse
+import gzip
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from vfer.baselines.hog3d import Layout, cell_histograms
 from vfer.baselines.lpq import LPQTOP, lpq, responses
+from vfer.flow.pairs import gray
+from vfer.video import read_frames
 
 Floats = NDArray[np.float64]
 PLANES = {"XY": (0, 1, 2), "YT": (2, 1, 0), "XT": (1, 2, 0)}
 """How the axes (t, y, x) of a video are turned so that its slices come first."""
 TIE = 1e-9
 """A response of whole numbers that is smaller is 0, and its sign is the rounding's."""
+
+LAYOUT = Layout(5, 4, 4, opposite=True, rescale="l1")
+SIZES = (16, 4)
+"""Width and length of a point's surroundings where σ = τ = 1."""
+BINS = (0, 1, 3, 2, 4, 5, 6, 7, 8, 9)
+"""Which of our ten directions stands at each place of the program's."""
+FLOOR = 0.02 * 4**3
+"""What the program adds to the norm by which it divides a cell."""
 
 
 def volume() -> Floats:
@@ -83,11 +97,64 @@ def lpq_lines(folder: Path) -> list[str]:
     ]
 
 
+def read_rows(path: Path) -> tuple[Floats, Floats]:
+    """Read the program's rows.
+
+    Returns:
+        Points ``(P, 5)`` as ``cell_histograms`` takes them, and cells
+        ``(P, time_cells, cells, cells, bins)``.
+    """
+    with gzip.open(path, "rt") as file:
+        rows = np.loadtxt(file, ndmin=2)
+    x, y, t, sigma, tau = rows[:, [0, 1, 2, 6, 7]].T
+    points = np.stack([t, y, x, SIZES[0] * sigma, SIZES[1] * tau], axis=1)
+    cells = rows[:, 8:].reshape(-1, LAYOUT.cells, LAYOUT.cells, LAYOUT.time_cells, len(BINS))
+    return points, cells.transpose(0, 3, 2, 1, 4)
+
+
+def as_the_program(video: Floats, points: Floats) -> Floats:
+    """Return our cells ``(P, time_cells, cells, cells, bins)``, normalised as the program does.
+
+    Args:
+        video: ``(T, H, W)`` grey, 0…1.
+        points: As ``read_rows`` gives them.
+    """
+    cells = cell_histograms(video, points, LAYOUT)[..., BINS]
+    return np.asarray(cells / (np.linalg.norm(cells, axis=-1, keepdims=True) + FLOOR))
+
+
+def grey(path: Path) -> Floats:
+    """Read a video as grey values, 0…1 in steps of 1/255: ``(T, H, W)``."""
+    frames, _ = read_frames(path)
+    return np.asarray(gray(torch.from_numpy(frames)).round().double().numpy() / 255)
+
+
+def hog3d_lines(folder: Path, rows: bool) -> list[str]:
+    """Compare with the program's rows; one line, or one each row before it."""
+    points, theirs = read_rows(folder / "hog3d-kth.features.gz")
+    ours = as_the_program(grey(folder / "hog3d-walk-simple.avi"), points)
+    pairs = list(zip(ours.reshape(len(ours), -1), theirs.reshape(len(ours), -1), strict=True))
+    found = np.array([np.corrcoef(a, b)[0, 1] for a, b in pairs])
+    apart = np.array([np.abs(a - b).max() for a, b in pairs])
+    lines = [
+        f"{x:4.0f} {y:4.0f} {t:4.0f}  {width:5.1f} px  {length:4.1f} frames  {r:.6f}"
+        for (t, y, x, width, length), r in zip(points, found, strict=True)
+    ]
+    said = (
+        f"HOG 3D: correlation of {len(found)} rows: median {np.median(found):.6f}, smallest "
+        f"{found.min():.4f}; {(found > 0.9999).sum()} above 0.9999; "
+        f"{(apart < 1e-5).sum()} nowhere differ by 0.00001"
+    )
+    return [*(lines if rows else ()), said]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Print how near ours come."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="with the given files")
-    print("\n".join(lpq_lines(parser.parse_args(argv).folder)))
+    parser.add_argument("--rows", action="store_true", help="print each row of HOG 3D")
+    args = parser.parse_args(argv)
+    print("\n".join(lpq_lines(args.folder) + hog3d_lines(args.folder, args.rows)))
 
 
 if __name__ == "__main__":
