@@ -39,6 +39,9 @@ def test_a_baseline_runs_to_a_bundle_that_verifies(path, cache, tmp_path, facs_w
     results = read_json(tmp_path / "run" / "results.json")
     tables = read_tables(tmp_path / "run", results["classes"])
     assert results["coverage"]["scored"] == 18
+    assert {point.stage for point in tables.curves} == (
+        {"network"} if path.stem == "3dcnn" else set()
+    )
     scores = np.array([row.probabilities for row in tables.clips])
     assert len({tuple(row) for row in scores.round(6).tolist()}) > 9  # clips are told apart
 
