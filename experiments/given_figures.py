@@ -63,8 +63,8 @@ def plain(name: str, given: Floats, planes: Floats, window: int) -> str:
     inside = (least - TIE <= theirs) & (theirs <= most + TIE)
     return (
         f"{name}: {np.abs(counts - theirs).sum() / 2:.0f} of {counts.sum()} codes differ; "
-        f"{most.sum() - least.sum():.0f} places are left open by responses of 0; "
-        f"{inside.sum()} of 256 counts lie within that"
+        f"at {counts.sum() - least.sum():.0f} a response is 0, its sign the rounding's; "
+        f"{inside.sum()} of 256 counts lie within what these leave open"
     )
 
 
