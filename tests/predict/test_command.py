@@ -256,3 +256,18 @@ def test_a_page_of_all_videos_is_made_and_told(run, videos, capsys):
     text = Path("page/list.js").read_text()
     assert all(f'"title": "{name}"' in text for name in ("a.mkv", "b c.mkv", "alone.avi"))
     assert len(list(Path("page/videos").iterdir())) == 3
+
+
+def test_explained_videos_are_other_finished_videos_and_say_why(run, videos, capsys):
+    assert run(videos / "a.mkv", "--json", "plain.json") == (0, ["a.mkv"])
+    words = (videos / "a.mkv", "--explain", "--json", "x.json", "--csv", "x.csv")
+    assert run(*words) == (0, ["a.mkv"])
+    assert run(*words) == (0, [])
+    assert run(*words, "--cam", "gradcam") == (0, ["a.mkv"])
+    for name, explained in (("plain.json", False), ("x.json", True)):
+        (told,) = read_json(name)["timelines"]
+        reasons = [w["explanation"] for track in told["tracks"] for w in track["windows"]]
+        assert all((one is not None) == explained for one in reasons)
+    with Path("x.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    assert float(row["logit"]) == reasons[0]["logit"]

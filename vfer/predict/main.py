@@ -81,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     said.add_argument(
         "--explain", action="store_true",
-        help="say what carried each decision: frames, stream, regions of the face; in --json and "
-        "--csv",
+        help="say what carried each decision: frames, stream, regions of the face; in all of the "
+        "below, and takes more than twice as long",
     )  # fmt: skip
     said.add_argument(
         "--cam", choices=get_args(Cam), default="hirescam",
