@@ -365,14 +365,21 @@ class LoggerConfig:
         project: The W&B project.
         tensorboard: Also for TensorBoard, in ``tensorboard/`` of the bundle; needs the extra
             ``tensorboard``.
+        held_out_clips: So many clips, at least 0, are shown at the end on a page in ``watch/`` of
+            the bundle, each as the model says that has not seen its subject.
     """
 
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     project: str = "vfer"
     tensorboard: bool = False
+    held_out_clips: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse TensorBoard where it is not installed."""
+        """Refuse TensorBoard where it is not installed, and less than no clips."""
+        if self.held_out_clips < 0:
+            raise ValueError(
+                f"`held_out_clips` is {self.held_out_clips}; give a number of clips, 0 for none"
+            )
         if self.tensorboard and find_spec("tensorboard") is None:
             raise ValueError(
                 "`tensorboard` is true, which needs TensorBoard: pip install "

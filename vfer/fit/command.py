@@ -16,6 +16,7 @@ from vfer.fit.losgo import finish, run_fold
 from vfer.fit.output import check_output
 from vfer.fit.run import Run, groups_of, open_run, run_key
 from vfer.fit.trial import try_plugs
+from vfer.fit.watch import make_page
 from vfer.prepare.corpus import open_corpus
 from vfer.report.terminal import print_runs
 from vfer.results import bundle
@@ -127,6 +128,7 @@ def _fit(config: Config, console: Console) -> None:
                 with _alone(run, "the final model of", len(run.groups), console) as free:
                     if free:
                         train_final(run, tracker, console)
+            first(lambda: make_page(config, console))
     except (ValueError, FileNotFoundError) as error:  # not the user's any more: exit status 1
         raise RuntimeError(str(error)) from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from vfer.predict.bundle import Fold
 from vfer.predict.document import write_csv, write_timelines
 from vfer.predict.finished import Finished
 from vfer.predict.frames import Advance
+from vfer.predict.held_out import Job, held_out_clips
 from vfer.predict.html import PAGE, add_to_page, pages
 from vfer.predict.load import load_model
 from vfer.predict.overlay import overlays, write_overlay
@@ -52,6 +53,7 @@ class Request:
     csv: Path | None
     overlay: Path | None = None
     html: Path | None = None
+    held_out: int = 0
 
     def outputs(self) -> dict[str, Output]:
         """Return what is made of each video as soon as it is finished, by what it is called."""
@@ -88,23 +90,41 @@ def predict_videos(request: Request) -> None:
         RuntimeError: If a video could not be read; the others are done.
     """
     console = make_console()
-    model = load_model(
-        request.run, fold=request.fold, device=request.device, trust_code=request.trust_code
-    )
-    say = Predictor(model, request.settings)
+    jobs = [Job(path, request.fold) for path in request.videos]
+    if request.held_out:
+        jobs = held_out_clips(request.run, request.held_out, console)
+    models = _Models(request)
+    say = models.of(jobs[0].fold)
     _print_model(say, console)
     done = Done()
     try:
         with _alone(request), bar(console) as progress:
-            whole = progress.add_task("videos", total=len(request.videos))
-            for path in request.videos:
-                _predict_one(say, path, request, done, progress)
+            whole = progress.add_task("videos", total=len(jobs))
+            for job in jobs:
+                _predict_one(models.of(job.fold), job, request, done, progress)
                 progress.advance(whole)
     finally:
-        _write(request, done, model.classes, console)
+        _write(request, done, len(jobs), say.model.classes, console)
     for timeline in done.timelines:
         _print(timeline, console)
-    _end(done, len(request.videos), request.html, console)
+    _end(done, len(jobs), request.html, console)
+
+
+class _Models:
+    """The models that a request needs, one after the other."""
+
+    def __init__(self, request: Request) -> None:
+        self.request, self.loaded = request, dict[int | None, Predictor]()
+
+    def of(self, fold: int | None) -> Predictor:
+        """Return what predicts with the model of a fold; None: with the mean of all."""
+        if fold not in self.loaded:
+            asked = self.request
+            model = load_model(
+                asked.run, fold=fold, device=asked.device, trust_code=asked.trust_code
+            )
+            self.loaded = {fold: Predictor(model, asked.settings)}  # one at a time
+        return self.loaded[fold]
 
 
 def _end(done: Done, asked: int, html: Path | None, console: Console) -> None:
@@ -135,10 +155,10 @@ def _alone(request: Request) -> Iterator[None]:
 
 
 def _predict_one(
-    say: Predictor, path: Path, request: Request, done: Done, progress: Progress
+    say: Predictor, job: Job, request: Request, done: Done, progress: Progress
 ) -> None:
     """Predict one video, or find it done; one that cannot be costs nothing but itself."""
-    kept = Finished(request.cache, say)
+    kept, path = Finished(request.cache, say), job.path
     try:
         timeline = kept.find(path)
         if timeline is None:
@@ -150,6 +170,7 @@ def _predict_one(
     except _BROKEN as error:
         done.failed[str(path)] = f"{type(error).__name__}: {error}"
     else:
+        timeline = replace(timeline, notes=(*job.notes, *timeline.notes))
         done.timelines.append(timeline)
         _show(timeline, path, request.outputs(), done, progress)
 
@@ -181,16 +202,18 @@ def _advancing(progress: Progress, what: str) -> Iterator[Advance]:
         progress.remove_task(task)
 
 
-def _write(request: Request, done: Done, classes: Sequence[str], console: Console) -> None:
+def _write(
+    request: Request, done: Done, asked: int, classes: Sequence[str], console: Console
+) -> None:
     for path in (request.json, request.csv):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
     if request.json is not None:
         write_timelines(request.json, done.timelines, done.failed)
-        console.print(f"{len(done.timelines)} of {len(request.videos)} videos: {request.json}")
+        console.print(f"{len(done.timelines)} of {asked} videos: {request.json}")
     if request.csv is not None:
         write_csv(request.csv, done.timelines, classes)
-        console.print(f"{len(done.timelines)} of {len(request.videos)} videos: {request.csv}")
+        console.print(f"{len(done.timelines)} of {asked} videos: {request.csv}")
 
 
 def _print_model(say: Predictor, console: Console) -> None:

@@ -43,8 +43,13 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "videos", metavar="VIDEO", nargs="+",
+        "videos", metavar="VIDEO", nargs="*",
         help="a file, a folder (all videos below it), or a pattern such as 'talks/*.mov'",
+    )  # fmt: skip
+    parser.add_argument(
+        "--held-out", type=int, metavar="N", default=0,
+        help="instead of videos: N clips of the bundle's own corpus, each by the model that has "
+        "not seen its subject",
     )  # fmt: skip
     model = parser.add_argument_group("the model")
     model.add_argument(
@@ -116,6 +121,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         if not given.run.is_dir():
             raise UsageError(f"--run is {given.run}, which is no folder; vfer fit leaves one")
+        if given.held_out < 0:
+            raise UsageError(f"--held-out is {given.held_out}; give a number of clips, at least 1")
+        if bool(given.videos) == bool(given.held_out):
+            raise UsageError("give videos, or clips of the corpus by --held-out N, and not both")
+        if given.held_out and given.fold is not None:
+            raise UsageError(
+                f"--fold is {given.fold}, and --held-out takes of each clip the fold that tests it"
+            )
         settings = Settings(
             given.step, given.abstain, given.main_face, given.keep_rate, given.explain, given.cam
         )
@@ -146,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 csv=given.csv,
                 overlay=given.overlay,
                 html=given.html,
+                held_out=given.held_out,
             )
         )
 

@@ -27,8 +27,8 @@ from vfer.runtime.files import read_json, sha256, write_json
 MARKER = "fold.json"
 FINAL: Final = "final"
 """The folder of the model that was trained on everybody, which no fold tests."""
-UNLISTED = ("files.json", "report.html", "report", "wandb", "tensorboard")
-"""Top-level names that ``files.json`` leaves out: itself, reports (made later), loggers' files."""
+UNLISTED = ("files.json", "report.html", "report", "watch", "wandb", "tensorboard")
+"""Top-level names that ``files.json`` leaves out: itself, what is made later, loggers' files."""
 
 
 def write_folds(path: Path, folds: Sequence[Collection[str]]) -> None:
