@@ -114,9 +114,9 @@ class _Models:
     """The models that a request needs, one after the other."""
 
     def __init__(self, request: Request) -> None:
-        self.request, self.loaded = request, dict[int | None, Predictor]()
+        self.request, self.loaded = request, dict[Fold | None, Predictor]()
 
-    def of(self, fold: int | None) -> Predictor:
+    def of(self, fold: Fold | None) -> Predictor:
         """Return what predicts with the model of a fold; None: with the mean of all."""
         if fold not in self.loaded:
             asked = self.request

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vfer.config.recorded import recorded_parts
+from vfer.predict.bundle import Fold
 from vfer.results.records import read_config
 from vfer.runtime.console import UsageError
 
@@ -22,7 +23,7 @@ class Job:
     """
 
     path: Path
-    fold: int | None
+    fold: Fold | None
     notes: tuple[str, ...] = ()
 
 
