@@ -1,9 +1,11 @@
 """The iterations that solve Horn and Schunck's equations on one grid."""
 
 from importlib.util import find_spec
+from typing import cast
 
 import torch
 from torch import Tensor
+from torch._higher_order_ops import scan  # not yet public, and what torch.onnx makes a loop of
 
 # Eigenvalues of 1 − (Jacobi's matrix) that the Chebyshev weights damp: at most 4/3, as those of the
 # averaging stencil begin at −1/3, and near 0 without texture. What lies below the lower bound is
@@ -50,6 +52,8 @@ def fused(*tensors: Tensor) -> bool:
 
 def iterate(own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps) -> Tensor:
     """Iterate from ``flow`` with what `_coefficients` returns."""
+    if torch.compiler.is_exporting():
+        return _iterate_as_loop(own, cross, shift, flow, steps)
     if torch.is_grad_enabled() and (own.requires_grad or flow.requires_grad):
         return _iterate_plainly(own, cross, shift, flow, steps)
     if fused(own, flow):
@@ -65,11 +69,35 @@ def _iterate_plainly(
     """Iterate differentiably."""
     before = flow
     for momentum, step in steps:
-        around = sums(sums(sums(sums(framed(flow), -1), -1), -2), -2)
-        mean = (around - 4 * flow) / 12  # weights 1/6 beside, above and below, 1/12 diagonally
-        jacobi = shift + own * mean + cross * mean.flip(1)
+        jacobi = _jacobi(own, cross, shift, flow)
         before, flow = flow, flow + momentum * (flow - before) + step * (jacobi - flow)
     return flow
+
+
+def _iterate_as_loop(
+    own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps
+) -> Tensor:
+    """Do the same for an exported graph, in which all iterations written out would be thousands."""
+
+    def one(
+        carried: tuple[Tensor, Tensor], weights: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        before, flow = carried
+        momentum, step = weights.unbind()
+        jacobi = _jacobi(own, cross, shift, flow)
+        new = flow + momentum * (flow - before) + step * (jacobi - flow)
+        return (flow.clone(), new), step.clone()  # a scan also wants a result of each step
+
+    every = torch.tensor(steps, dtype=flow.dtype, device=flow.device)
+    (_, found), _ = scan(one, (flow, flow.clone()), every)
+    return cast(Tensor, found)
+
+
+def _jacobi(own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor) -> Tensor:
+    """Return what one of Jacobi's iterations makes of ``flow``."""
+    around = sums(sums(sums(sums(framed(flow), -1), -1), -2), -2)
+    mean = (around - 4 * flow) / 12  # weights 1/6 beside, above and below, 1/12 diagonally
+    return shift + own * mean + cross * mean.flip(1)
 
 
 def _iterate_in_place(

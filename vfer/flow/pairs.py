@@ -33,4 +33,4 @@ def pair_flow(frames: Tensor, config: FlowConfig) -> Tensor:
         rho=config.rho,
         check=False,
     )
-    return flow.view(len(frames), -1, *flow.shape[1:])
+    return flow.view(frames.shape[0], -1, *flow.shape[1:])  # len() would fix it in an export
