@@ -5,7 +5,6 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch._higher_order_ops import scan  # not yet public, and what torch.onnx makes a loop of
 
 # Eigenvalues of 1 − (Jacobi's matrix) that the Chebyshev weights damp: at most 4/3, as those of the
 # averaging stencil begin at −1/3, and near 0 without texture. What lies below the lower bound is
@@ -78,6 +77,7 @@ def _iterate_as_loop(
     own: Tensor, cross: Tensor, shift: Tensor, flow: Tensor, steps: Steps
 ) -> Tensor:
     """Do the same for an exported graph, in which all iterations written out would be thousands."""
+    from torch._higher_order_ops import scan  # not yet public, and all that torch.onnx makes a loop
 
     def one(
         carried: tuple[Tensor, Tensor], weights: Tensor
