@@ -15,7 +15,7 @@ from scipy.special import log_softmax, softmax
 
 from vfer.predict.timeline import Abstention
 from vfer.results.bundle import fold_directory, is_complete
-from vfer.results.tables import SEGMENTS
+from vfer.results.tables import SEGMENTS, SegmentResult
 
 RANGE = (0.05, 20.0)
 """Where the temperature is looked for."""
@@ -34,8 +34,10 @@ class OutOfFold:
     truth: NDArray[np.int64]
 
 
-def out_of_fold(run: Path, classes: Sequence[str], folds: Sequence[int]) -> OutOfFold | None:
-    """Read a bundle's ``segments.csv``, or those of its finished folds; None where there is none.
+def segments_out_of_fold(
+    run: Path, classes: Sequence[str], folds: Sequence[int]
+) -> list[SegmentResult]:
+    """Read a bundle's ``segments.csv``, or those of its finished folds.
 
     Raises:
         ValueError: If a table is not as it should be; the message names it.
@@ -44,11 +46,21 @@ def out_of_fold(run: Path, classes: Sequence[str], folds: Sequence[int]) -> OutO
     if not (run / SEGMENTS.name).is_file():
         where = [fold_directory(run, fold) for fold in folds if is_complete(run, fold)]
     rows = [row for folder in where for row in SEGMENTS.read(folder, classes)]
-    if not rows:
-        return None
     for row in rows:
         if row.label not in classes:
             raise ValueError(f"{run}: segments.csv has the label {row.label!r}, which is no class")
+    return rows
+
+
+def out_of_fold(run: Path, classes: Sequence[str], folds: Sequence[int]) -> OutOfFold | None:
+    """Return what ``segments.csv`` says of windows; None where there is none.
+
+    Raises:
+        ValueError: If a table is not as it should be; the message names it.
+    """
+    rows = segments_out_of_fold(run, classes, folds)
+    if not rows:
+        return None
     truth = np.array([classes.index(row.label) for row in rows])
     return OutOfFold(np.array([row.probabilities for row in rows]), truth)
 

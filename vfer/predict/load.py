@@ -11,8 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from vfer.config.tree import DataConfig
 from vfer.flow.pairs import pair_flow
 from vfer.networks.build import build_frame_network, build_segment_network, build_whole_network
+from vfer.networks.settings import ModelConfig
 from vfer.networks.stage import StageNetwork
 from vfer.predict.bundle import Bundle, Fold, read_bundle
 from vfer.predict.model import Described, Model
@@ -112,6 +114,27 @@ def _fill(network: StageNetwork, path: Path) -> None:
             raise ValueError(f"{path}: {name} is not finite; train again")
 
 
+def stream_images(frames: Tensor, data: DataConfig, model: ModelConfig) -> dict[str, Tensor]:
+    """Return what the networks saw of such frames in training.
+
+    Args:
+        frames: ``(B, n, 150, 110, 3)`` uint8 RGB, n ≥ 2.
+        data: Of the bundle's config.
+        model: Of the bundle's config.
+
+    Returns:
+        Of each stream its images ``(B, n−1, 3, S, S)`` float32, 0…1.
+    """
+    flow = None
+    if "temporal" in model.stream_names:
+        flow = pair_flow(frames, data.flow)
+        if data.flow.cache:  # training saw it from the store
+            flow = flow.half()
+    nothing = torch.zeros(frames.shape[0], dtype=torch.int64, device=frames.device)
+    batch = SegmentBatch(frames, flow, nothing, nothing, nothing)
+    return stream_inputs(batch, model.stream_names, model.input_size, data.flow).images
+
+
 class NetworkModel(Model):
     """Networks of the bundle's last stage, in evaluation mode on one device.
 
@@ -129,16 +152,8 @@ class NetworkModel(Model):
 
     def images(self, pairs: NDArray[np.uint8]) -> dict[str, Tensor]:
         """Return the images of each stream, ``(P, 1, 3, S, S)`` float32, 0…1; as ``describe``."""
-        data, model = self.bundle.data, self.bundle.model
         frames = torch.from_numpy(pairs).to(self.device)
-        flow = None
-        if "temporal" in model.stream_names:
-            flow = pair_flow(frames, data.flow)
-            if data.flow.cache:  # training saw it from the store
-                flow = flow.half()
-        nothing = torch.zeros(len(frames), dtype=torch.int64, device=self.device)
-        batch = SegmentBatch(frames, flow, nothing, nothing, nothing)
-        return stream_inputs(batch, model.stream_names, model.input_size, data.flow).images
+        return stream_images(frames, self.bundle.data, self.bundle.model)
 
     def clip_windows(self, frames: int) -> NDArray[np.int64]:
         """Return the windows that training took of a clip; see ``Model``."""
