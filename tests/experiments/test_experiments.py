@@ -6,7 +6,7 @@ import pytest
 
 from experiments import facs_difficulty, rooms
 from experiments.benchmarks import __main__ as listing
-from experiments.benchmarks import faces, predict, prepare, stabilise, startup, step
+from experiments.benchmarks import export, faces, predict, prepare, stabilise, startup, step
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--frames", "8", "--size", "160", "128"]
@@ -33,6 +33,19 @@ def test_the_difficulty_of_the_built_in_corpus_is_four_numbers_a_fold(tmp_path, 
     assert [row.split()[0] for row in rows] == ["0", "1", "mean"]
     assert all(0 <= float(cell) <= 100 for row in rows for cell in row.split()[1:])
     assert all(len(row.split()) == 5 for row in rows)
+
+
+def test_the_export_benchmark_has_a_row_a_way(capsys):
+    export.main(["--rounds", "1", "--windows", "1", "--width", "0.0625", "--threads", "1"])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [row.split("│")[2].strip() for row in rows] == [
+        "torch",
+        "onnxruntime",
+        "onnxruntime, int8",
+    ]
+    largest = [float(row.split("│")[5]) for row in rows]
+    assert largest[0] == 0
+    assert 0 < largest[1] < 1e-3 < largest[2] < 0.2
 
 
 def test_the_faces_benchmark_has_a_row_a_way(capsys):

@@ -1,0 +1,1 @@
+"""A trained model as one ONNX graph, from face crops to probabilities."""
