@@ -9,6 +9,7 @@ from vfer.export.check import TOLERANCE, OnnxModel, differences
 from vfer.export.graph import WindowGraph
 from vfer.export.int8 import measure, quantise
 from vfer.export.trace import check_size, describe, trace
+from vfer.predict.bundle import Fold
 from vfer.predict.load import NetworkModel, load_model
 from vfer.runtime.console import UsageError, make_console
 from vfer.runtime.files import atomic_write
@@ -20,7 +21,7 @@ class Request:
 
     file: Path
     run: Path
-    fold: int | None
+    fold: Fold | None
     int8: bool
     clips: int
     trust_code: bool

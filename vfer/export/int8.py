@@ -16,6 +16,7 @@ from vfer.export.check import OnnxModel
 from vfer.predict.calibration import segments_out_of_fold, temper
 from vfer.predict.load import NetworkModel
 from vfer.prepare.store import CropStore
+from vfer.results.bundle import FINAL
 from vfer.results.tables import SegmentResult
 from vfer.runtime.console import bar
 from vfer.runtime.files import read_json
@@ -113,7 +114,8 @@ def _clips(loaded: NetworkModel, most: int) -> list[Clip] | str:
     """Choose clips of each fold; or say why there are none."""
     bundle = loaded.bundle
     by_clip: dict[tuple[int, str], Clip] = defaultdict(list)
-    for row in segments_out_of_fold(bundle.run, bundle.classes, list(bundle.stages)):
+    folds = [fold for fold in bundle.stages if fold != FINAL]
+    for row in segments_out_of_fold(bundle.run, bundle.classes, folds):
         if row.fold in loaded.networks:
             by_clip[row.fold, row.clip].append(row)
     chosen: list[Clip] = []
@@ -121,7 +123,7 @@ def _clips(loaded: NetworkModel, most: int) -> list[Clip] | str:
         mine = [by_clip[key] for key in sorted(by_clip) if key[0] == fold]
         places = np.unique(np.linspace(0, len(mine) - 1, min(most, len(mine))).round().astype(int))
         chosen += [mine[place] for place in places]
-    return chosen or "the bundle has no out-of-fold predictions of these folds"
+    return chosen or "the bundle has no out-of-fold predictions by these models"
 
 
 def _store(loaded: NetworkModel) -> CropStore:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from vfer.predict.main import fold_of
 from vfer.runtime.console import UsageError, program, run_command
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -39,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         "--run", type=Path, metavar="DIR", required=True, help="the bundle that vfer fit has left"
     )
     parser.add_argument(
-        "--fold", type=int, metavar="K",
-        help="one fold's model; by default the mean of all folds' models, in one graph",
+        "--fold", type=fold_of, metavar="K",
+        help="one fold's model, or final; by default the mean of all folds' models, in one graph",
     )  # fmt: skip
     parser.add_argument(
         "--int8", action="store_true",

@@ -73,10 +73,7 @@ def trace(graph: WindowGraph, loaded: NetworkModel) -> onnx.ModelProto:
     for axis, name in free.items():
         found = proto.graph.input[0].type.tensor_type.shape.dim[axis]
         if not found.dim_param:
-            raise RuntimeError(
-                f"{_whose(loaded)}: the graph would take {found.dim_value} {name} only; its code "
-                "must take sizes from x.shape, not from len(x), int() or constants"
-            )
+            raise RuntimeError(f"{_whose(loaded)}: {_fixed(name)}")
     return proto
 
 
@@ -101,8 +98,18 @@ def _reason(error: BaseException) -> str:
     lacks = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text)
     if lacks:
         return f"ONNX has no counterpart of torch's {lacks[1].replace('.', '::')}"
+    static = re.search(r"inferred a static shape of \d+ for dimension .*shape\[([01])\]", text)
+    if static:
+        return _fixed(("windows", "frames")[int(static[1])])
     first = next((line for line in str(chain[-1]).splitlines() if line.strip()), "")
     return f"{type(chain[-1]).__name__}: {first.strip()[:300]}"
+
+
+def _fixed(what: str) -> str:
+    return (
+        f"its code fixes the number of {what}; it must take sizes from x.shape, not from len(x), "
+        "int() or constants"
+    )
 
 
 def _strip(graph: onnx.GraphProto) -> None:

@@ -24,7 +24,7 @@ def make_page(config: Config, console: Console) -> None:
         console: Where to print.
     """
     count, page = config.logger.held_out_clips, config.output / FOLDER
-    if not count:
+    if not count or config.sweep is not None:  # nobody watches each point of a sweep
         return
     console.print(f"predicting {count} held-out clips, to be watched")
     words = ["--run", str(config.output), "--held-out", str(count), "--html", str(page)]
