@@ -17,6 +17,7 @@ from tests.test_verify import (
     CONFIG,
     GROUPS,
     differences,
+    edit_csv,
     edit_json,
     hash_again,
     make_bundle,
@@ -261,6 +262,22 @@ def test_several_bundles_are_tested_against_the_first(bundle, tmp_path, capsys, 
     assert re.search(r"better +│ +" + re.escape(accuracy), printed)
     assert gain > 0.1
     assert (output / "report" / "over-insert-after.pdf").is_file()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_bundles_of_other_videos_are_not_tested_against_each_other(bundle, tmp_path, capsys):
+    """Such as two rendered corpora, whose clips and people have the same names."""
+    other = shutil.copytree(bundle, tmp_path / "other")
+    edit_csv(other / "clips.csv", lambda rows: rows[0].update(video="f" * 64))
+    set_config(other, model__insert_after="fc6")
+    output = tmp_path / "out"
+    assert main([str(bundle), str(other), "--output", str(output)]) == 0
+    said = "other: not compared with bundle: of other videos, such as ada/anger, take 0"
+    assert said in " ".join(html.unescape(page(output)).split())
+    assert not (output / "report" / "paired.csv").exists()
+    set_config(other, model__insert_after="fc7")  # the same config is not the same model then
+    assert main([str(bundle), str(other), "--output", str(output)]) == 0
+    assert "Against bundle" in page(output)
 
 
 def test_accuracy_is_drawn_over_a_swept_number_with_a_line_each_of_another(bundle, tmp_path):

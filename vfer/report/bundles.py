@@ -56,6 +56,11 @@ class Bundle:
     nested: dict[str, Any] | None = None
     facts: tuple[ClipFacts, ...] = ()
 
+    @cached_property
+    def videos(self) -> dict[str, str]:
+        """Return the SHA-256 of each clip's video, as far as it is known."""
+        return {one.clip: one.video for one in self.facts if one.video}
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """Return the seed of its training."""
@@ -167,7 +172,10 @@ def source_of(plug: Mapping[str, Any]) -> str:
 def identity(bundle: Bundle) -> tuple[object, ...]:
     """Return what the runs of one model share: clips, config but for seed and groups, and code."""
     same = {k: bundle.config[k] for k in differing(bundle.config, {}) if k not in VARIED}
-    clips = frozenset((r.clip, r.subject, r.label) for r in counted(bundle.tables.clips))
+    clips = frozenset(
+        (r.clip, r.subject, r.label, bundle.videos.get(r.clip))
+        for r in counted(bundle.tables.clips)
+    )
     settings = repr(sorted(same.items())) if same else bundle.path
     task = repr([bundle.plugs, *(bundle.results[k] for k in _HEADER if k != "seeds")])
     return task, clips, settings
