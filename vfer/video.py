@@ -16,6 +16,9 @@ except ImportError:  # no wheel for this platform
 Chunk = NDArray[np.uint8]
 """Consecutive frames, ``(t, H, W, 3)`` uint8 RGB, as they are to be seen (rotated upright)."""
 
+Decode = Callable[[Path, str], Iterator[Chunk]]
+"""A path's frames by a decoder, as ``decode`` gives them, or libav's marks."""
+
 
 class VideoError(ValueError):
     """A video that cannot be read; the message names the file.
@@ -82,6 +85,20 @@ def _by_pyav(path: Path, chunk: int) -> Iterator[Chunk]:
             yield np.stack(run)
 
 
+def _marks(path: Path, chunk: int) -> Iterator[Chunk]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"  # with threads libav does not mark frames of H.264
+        run: list[bool] = []
+        for frame in container.decode(stream):
+            run.append(frame.is_corrupt)
+            if len(run) == chunk:
+                yield np.array(run, np.uint8)
+                run.clear()
+        if run:
+            yield np.array(run, np.uint8)
+
+
 _BY: dict[str, Callable[[Path, int], Iterator[Chunk]]] = {"pyav": _by_pyav}
 _ERRORS: tuple[type[Exception], ...] = (RuntimeError, IndexError, ValueError, av.FFmpegError)
 if decord is not None:
@@ -93,6 +110,8 @@ MIN_PROMISED = 0.5
 
 DECODERS = tuple(_BY)
 """The decoders there are on this platform, in the order in which they are tried."""
+MARKS = "marks"
+"""Instead of a decoder: which frames libav marks as corrupt."""
 ATTEMPTS = (DECODERS, DECODERS[-1:])
 """Of a clip over which a process dies: all of them, then the last in a process of its own."""
 
@@ -107,11 +126,12 @@ def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Chunk]:
 
     Args:
         path: The video file.
-        decoder: One of ``DECODERS``.
+        decoder: One of ``DECODERS``, or ``MARKS``.
         chunk: Frames a run, at least 1.
 
     Yields:
-        ``(t, H, W, 3)`` uint8 RGB, 1 ≤ t ≤ chunk.
+        ``(t, H, W, 3)`` uint8 RGB, 1 ≤ t ≤ chunk; of ``MARKS`` ``(t,)``, 1 where libav marks the
+        frame as corrupt, else 0.
 
     Raises:
         VideoError: If it cannot read the file to its end, or there is no frame.
@@ -120,7 +140,7 @@ def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Chunk]:
     _check_file(path)
     some = False
     try:
-        for run in _BY[decoder](path, chunk):
+        for run in (_marks if decoder == MARKS else _BY[decoder])(path, chunk):
             some = True
             yield run
     except _ERRORS as error:
@@ -208,3 +228,12 @@ def probe(path: str | Path) -> tuple[float, int]:
             return float(stream.average_rate or stream.guessed_rate or 0), int(stream.frames)
     except (av.FFmpegError, IndexError):
         return 0.0, 0
+
+
+def codec_of(path: str | Path) -> str:
+    """Return libav's name of what decodes a video, such as ``h264``; empty if unknown."""
+    try:
+        with av.open(str(path)) as container:
+            return str(container.streams.video[0].codec_context.name)
+    except (av.FFmpegError, IndexError):
+        return ""

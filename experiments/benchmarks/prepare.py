@@ -1,8 +1,8 @@
 """What decoding and preparing cost, and how much memory they take.
 
 Draws a face, writes it as MPEG-4 and as H.264, and decodes both on one thread by each decoder and
-by ``vfer.video.decode``, in turns; then prepares a corpus of 8 and of 32 clips in processes of
-their own and prints the peak memory of each.
+by ``vfer.video.decode``, in turns; says what looking for damaged pictures adds; then prepares a
+corpus of 8 and of 32 clips in processes of their own and prints the peak memory of each.
 
     python -m experiments.benchmarks.prepare
 """
@@ -12,14 +12,16 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
 import decord
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -29,11 +31,13 @@ from vfer.corpora import EMOTIONS, Clip, Corpus
 from vfer.corpora.facs.clip import draw_clip
 from vfer.corpora.facs.settings import FacsConfig
 from vfer.faces.settings import FaceConfig
+from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
-from vfer.prepare.clip import Decode, prepare_clip
+from vfer.prepare.clip import prepare_clip
+from vfer.prepare.damage import Damage, watch
 from vfer.prepare.fill import fill
 from vfer.prepare.store import Entry
-from vfer.video import decode
+from vfer.video import DECODERS, Decode, decode
 
 
 def write(path: Path, frames: NDArray[np.uint8], codec: str) -> Path:
@@ -98,6 +102,37 @@ def decoding(path: Path, rounds: int, console: Console) -> None:
     console.print(table)
 
 
+def _taken(give: Callable[[], Iterator[NDArray[np.uint8]]]) -> int:
+    return sum(len(run) for run in give())
+
+
+def damage(videos: Sequence[Path], rounds: int, console: Console) -> None:
+    """Print CPU seconds of preparing a video, and what of it looking for damaged pictures takes."""
+    table = Table(title="looking for damaged pictures, CPU s, one thread")
+    for column in ("", "decoding", "with the look", "crops", "flow", "crops ×", "crops and flow ×"):
+        table.add_column(column)
+    for path in videos:
+        clip = Clip(path.stem, path, path.stem, EMOTIONS[0])
+        crops = prepare_clip(clip, FaceConfig())[1]
+        assert crops is not None
+        ways: list[Callable[[], object]] = [
+            partial(_taken, partial(decode, path, DECODERS[0])),
+            partial(_taken, partial(watch, path, DECODERS, decode, Damage())),
+            partial(prepare_clip, clip, FaceConfig()),
+            partial(pair_flow, torch.tensor(crops[None]), FlowConfig()),
+        ]
+        times = [np.inf] * len(ways)
+        for _ in range(rounds):
+            for k, way in enumerate(ways):
+                start = time.process_time()
+                way()
+                times[k] = min(times[k], time.process_time() - start)
+        plain, look, crop, flow = times
+        ratios = [whole / (whole - (look - plain)) for whole in (crop, crop + flow)]
+        table.add_row(path.name, *(f"{value:.2f}" for value in (*times, *ratios)))
+    console.print(table)
+
+
 def peak() -> float:
     """The most memory this process has held, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -143,6 +178,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, nargs="+", default=(8, 32), help="clips prepared")
     args = parser.parse_args(argv)
     console = Console(highlight=False)
+    torch.set_num_threads(1)
     frames, _ = draw_clip(
         FacsConfig(frames=args.frames, width=args.size[0], height=args.size[1]), 1, EMOTIONS[0], 1
     )
@@ -153,6 +189,7 @@ def main(argv: list[str] | None = None) -> None:
         ]
         for video in videos:
             decoding(video, args.rounds, console)
+        damage(videos, args.rounds, console)
         height, width = frames.shape[1:3]
         table = Table(title=f"preparing clips of {args.frames} frames, {width}×{height}")
         for column in ("clips", "s", "frames/s", "MB, main process", "MB, largest worker"):

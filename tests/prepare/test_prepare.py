@@ -262,10 +262,10 @@ def test_a_long_clip_is_decoded_twice_with_the_same_result(corpus, monkeypatch):
         return decode(path, decoder, 4)
 
     assert prepare_clip(corpus.clips[0], FaceConfig(), decode=counted)[0] == expected[0]
-    assert len(passes) == 1
+    assert passes.count(expected[0].decoder) == 1
     monkeypatch.setattr("vfer.prepare.clip.KEPT", 500_000)
     found = prepare_clip(corpus.clips[0], FaceConfig(), decode=counted)
-    assert len(passes) == 3
+    assert passes.count(expected[0].decoder) == 3
     assert found[0] == expected[0]
     assert found[1].tobytes() == expected[1].tobytes()
 

@@ -44,6 +44,8 @@ class DataConfig:
         channel: Of ``ravdess``: ``speech`` or ``song``.
         duplicates: What becomes of clips that are the same video, by their bytes: ``refuse`` them
             by name, or ``exclude`` every copy.
+        damaged: What becomes of clips of which frames are damaged: ``keep`` them and say so, or
+            ``exclude`` them.
         name: What the corpus is called in results; null takes its own name, of ``manifest`` that
             of the CSV file without suffix.
     """
@@ -62,6 +64,7 @@ class DataConfig:
     classes: list[str] | None = None
     channel: Channel = "speech"
     duplicates: Literal["refuse", "exclude"] = "refuse"
+    damaged: Literal["keep", "exclude"] = "keep"
     name: str | None = None
 
     def __post_init__(self) -> None:

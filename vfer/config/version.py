@@ -13,7 +13,7 @@ VERSION = 2
 _CHANGES = {
     1: "keys were only added, and all others mean what they meant: config_version, data.name, "
     "model.backbone, model.network, model.descriptor, model.classifier, stages.network, "
-    "protocol.control, protocol.folds.apart, data.duplicates, logger.held_out_clips",
+    "protocol.control, protocol.folds.apart, data.duplicates, data.damaged, logger.held_out_clips",
 }
 """What has changed from each version to the next."""
 

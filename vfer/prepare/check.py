@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,10 +14,11 @@ from vfer.config.tree import DataConfig
 from vfer.corpora import Clip, Corpus
 from vfer.prepare.clip import PRELOAD
 from vfer.prepare.corpus import hints, read_copy, rendered, restrict
+from vfer.prepare.damage import Damage, watch
 from vfer.prepare.sources import outside, same_content, similar_subjects, wrong_head
 from vfer.runtime.console import bar, make_console
 from vfer.runtime.pool import Died, cores, impatient, outcomes
-from vfer.video import ATTEMPTS, MIN_PROMISED, VideoError, decode, probe
+from vfer.video import ATTEMPTS, MIN_PROMISED, Chunk, VideoError, decode, probe
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,24 @@ class Comparison:
 
 def _decoded(seconds: float, decoders: Sequence[str], clip: Clip) -> tuple[str, str] | None:
     """Return what is wrong with a video by its frames; runs in a worker process."""
+
+    def in_time(path: Path, decoder: str) -> Iterator[Chunk]:
+        return impatient(decode(path, decoder), seconds)
+
     reasons: list[str] = []
-    for decoder in decoders:
+    for k, decoder in enumerate(decoders):
+        damage = Damage()
         try:
-            frames = sum(len(run) for run in impatient(decode(clip.path, decoder), seconds))
+            frames = sum(len(run) for run in watch(clip.path, decoders[k:], in_time, damage))
         except VideoError as error:
             reasons += error.reasons
             continue
         promised = probe(clip.path)[1]
         said = f"{frames} frames, the file's header promises {promised}"
         if frames >= MIN_PROMISED * promised:
-            return ("doubtful", said) if frames < promised else None
+            doubts = [said] if frames < promised else []
+            doubts += [f"damaged: {damage}"] if str(damage) else []
+            return ("doubtful", "; ".join(doubts)) if doubts else None
         reasons.append(f"{decoder}: {said}")
     return "unreadable", str(VideoError(clip.path, *reasons))
 

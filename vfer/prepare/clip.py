@@ -1,6 +1,6 @@
 """From a video file to a clip's record and crops."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +11,17 @@ from vfer.corpora import Clip, not_a_file
 from vfer.faces.alignment import align
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.faces.tracking import NoFaceError, track
+from vfer.prepare.damage import Damage, watch
 from vfer.prepare.looks import look
 from vfer.prepare.sources import hash_video
 from vfer.prepare.store import Entry
-from vfer.video import DECODERS, MIN_PROMISED, Chunk, VideoError, decode, probe
+from vfer.video import DECODERS, MIN_PROMISED, Chunk, Decode, VideoError, decode, probe
 
 KEPT = 2**30
 """A clip's frames are kept in memory up to so many bytes; a longer one is decoded twice."""
 
 PRELOAD = ("vfer.prepare.clip", "vfer.prepare.check")
 """What every worker process needs and takes long to import."""
-
-Decode = Callable[[Path, str], Iterator[Chunk]]
 
 
 def unprepared(clip: Clip) -> Entry:
@@ -60,26 +59,28 @@ def prepare_clip(
     fps, promised = probe(clip.path)
     entry = replace(entry, fps=fps, promised=promised)
     reasons: list[str] = []
-    for decoder in decoders:
+    for k, decoder in enumerate(decoders):
         try:
-            return _prepare(clip.path, replace(entry, decoder=decoder), config, decode)
+            entry = replace(entry, decoder=decoder)
+            return _prepare(clip.path, entry, config, decode, decoders[k:])
         except VideoError as error:
             reasons += error.reasons
         except MemoryError:
             reasons.append(f"{decoder}: does not fit into memory")
-    return replace(entry, reason=str(VideoError(clip.path, *reasons))), None
+    return replace(entry, decoder="", reason=str(VideoError(clip.path, *reasons))), None
 
 
 def _prepare(
-    path: Path, entry: Entry, config: FaceConfig, decode: Decode
+    path: Path, entry: Entry, config: FaceConfig, decode: Decode, decoders: Sequence[str]
 ) -> tuple[Entry, NDArray[np.uint8] | None]:
-    """Return ``prepare_clip`` by the decoder that the entry names."""
+    """Return ``prepare_clip`` by the first of the decoders, which the entry names."""
     kept: list[Chunk] | None = []
     frames = size = 0
+    damage = Damage()
 
     def first_pass() -> Iterator[Chunk]:
         nonlocal kept, frames, size
-        for run in decode(path, entry.decoder):
+        for run in watch(path, decoders, decode, damage):
             frames += len(run)
             size += run.nbytes
             if size > KEPT:
@@ -116,5 +117,6 @@ def _prepare(
         joined=face.joined,
         eye_distance=float(np.median(apart)),
         look=look(crops),
+        damaged=str(damage),
     )
     return entry, crops

@@ -182,6 +182,8 @@ def rendered(config: DataConfig, console: Console) -> DataConfig:
 def open_corpus(config: DataConfig, console: Console) -> Corpus:
     """Read the corpus a config names; render the built-in one where it is not whole.
 
+    Where ``data.damaged`` is ``exclude``, its clips are prepared, too: only then it is known.
+
     Raises:
         FileNotFoundError: If nothing of the corpus is at its root.
         ValueError: If ``data.root`` is missing, or holds a corpus rendered with other settings, or
@@ -190,7 +192,15 @@ def open_corpus(config: DataConfig, console: Console) -> Corpus:
     """
     corpus = restrict(read_copy(rendered(config, console)), config)
     check_subjects(corpus)
-    return part_duplicates(corpus, config.duplicates)
+    corpus = part_duplicates(corpus, config.duplicates)
+    if config.damaged == "keep":
+        return corpus
+    # Groups are dealt of the clips that take part, so that these must be known now.
+    from vfer.prepare.doubts import part_damaged
+    from vfer.prepare.fill import fill
+
+    store = fill(corpus, replace(config, flow=replace(config.flow, cache=False)), console)
+    return part_damaged(corpus, store)
 
 
 def hints(corpus: Corpus) -> tuple[tuple[str, str], ...]:

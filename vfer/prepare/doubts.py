@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vfer.corpora import Corpus
 from vfer.prepare.looks import look, look_alikes
@@ -21,9 +22,19 @@ def doubts(corpus: Corpus, store: CropStore) -> Iterator[tuple[str, str]]:
         if entry.joined:
             times = "once" if entry.joined == 1 else f"{entry.joined} times"
             yield entry.clip, f"the face leaps {times}; it is taken for one person by its looks"
+        if entry.damaged:
+            yield entry.clip, f"damaged: {entry.damaged}"
     for names in content_duplicates({e.clip: e.source for e in entries if e.source}):
         yield names[0], f"the same content as {', '.join(map(repr, names[1:]))}"
     yield from _near_duplicates(corpus, store)
+
+
+def part_damaged(corpus: Corpus, store: CropStore) -> Corpus:
+    """Exclude the clips whose pictures are damaged; each says which frames."""
+    damaged = {clip.name: store.entry(clip.name).damaged for clip in store.usable(corpus)}
+    reasons = {name: f"damaged: {said} (data.damaged)" for name, said in damaged.items() if said}
+    clips = [replace(c, excluded=reasons.get(c.name, c.excluded)) for c in corpus.clips]
+    return replace(corpus, clips=tuple(clips))
 
 
 def _near_duplicates(corpus: Corpus, store: CropStore) -> Iterator[tuple[str, str]]:

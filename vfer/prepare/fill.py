@@ -17,7 +17,7 @@ from vfer.corpora import Clip, Corpus, Facts
 from vfer.faces.settings import FaceConfig
 from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
-from vfer.prepare.clip import PRELOAD, Decode, prepare_clip, unprepared
+from vfer.prepare.clip import PRELOAD, prepare_clip, unprepared
 from vfer.prepare.corpus import hints
 from vfer.prepare.doubts import doubts
 from vfer.prepare.sources import outside
@@ -26,7 +26,7 @@ from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
 from vfer.runtime.pool import Died, cores, impatient, outcomes
 from vfer.segments.indices import nearest_stride, windows
-from vfer.video import ATTEMPTS, Chunk, VideoError, decode
+from vfer.video import ATTEMPTS, Chunk, Decode, VideoError, decode
 
 Prepare = Callable[[Clip, FaceConfig, Sequence[str], Decode], tuple[Entry, Any]]
 

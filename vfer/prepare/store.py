@@ -30,7 +30,7 @@ from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_js
 T = TypeVar("T", bound=np.generic)
 
 FORMAT = 4
-"""Raised whenever the code changes what pixels the same settings give."""
+"""Raised whenever the code changes what the same settings give: pixels, or what a record says."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Entry:
         joined: How often the face leapt and was taken for the same by its looks.
         eye_distance: Median distance of the eyes in the video, pixels.
         crops: SHA-256 of the crop array's file; empty where there is none.
-        look: A perceptual hash of the crops, see ``looks``; empty in records of earlier versions.
+        look: A perceptual hash of the crops, see ``looks``; empty where there is none.
+        damaged: Which frames are damaged, and how that is seen; empty where none is known to be.
     """
 
     clip: str
@@ -74,6 +75,7 @@ class Entry:
     eye_distance: float = 0.0
     crops: str = ""
     look: str = ""
+    damaged: str = ""
 
 
 def store_key(config: FaceConfig) -> str:
