@@ -1,7 +1,11 @@
 """What the loggers leave, read back from their own files."""
 
 import json
+import socket
 import struct
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +17,6 @@ from wandb.proto.wandb_internal_pb2 import Record
 from vfer.config.parser import parse
 from vfer.config.tree import LoggerConfig
 from vfer.fit.loggers import Tracker, resolve_mode
-from vfer.fit.main import main
 from vfer.results.tables import ClipResult
 from vfer.verify import main as verify
 
@@ -87,11 +90,81 @@ def no_login(tmp_path, monkeypatch):
     wandb.teardown()
 
 
-def test_a_whole_run_is_in_the_logs(facs_words, no_login, tmp_path):
+REFUSED = """
+import os, socket, sys
+from pathlib import Path
+
+connect, look_up, own = socket.socket.connect, socket.getaddrinfo, ("127.0.0.1", "localhost")
+
+def refuse(host):
+    with Path(os.environ["ATTEMPTS"]).open("a") as file:
+        print(host, file=file)
+    raise OSError("there is no network in this test")
+
+def connect_here(self, address):
+    here = self.family == socket.AF_UNIX or address[0] in own
+    return connect(self, address) if here else refuse(address)
+
+def look_up_here(host, *more, **options):
+    return look_up(host, *more, **options) if host in own else refuse(host)
+
+socket.socket.connect, socket.getaddrinfo = connect_here, look_up_here
+"""
+
+
+@pytest.fixture
+def refused(no_login, tmp_path):
+    """Run Python in a process without a network; return what it asks of one.
+
+    Its own sockets are refused; W&B's own process, which is no Python, goes through a proxy.
+    """
+    asked = tmp_path / "attempts"
+    asked.touch()
+
+    def listen():
+        while True:
+            try:
+                with listener.accept()[0] as found, asked.open("ab") as file:
+                    file.write(found.recv(1024).splitlines()[0] + b"\n")
+            except OSError:  # closed: the test is over
+                return
+
+    def run(code, *words):
+        subprocess.run([sys.executable, "-c", REFUSED + code, *words], check=True, timeout=300)
+        return asked.read_text().splitlines()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for name in ("http_proxy", "https_proxy"):
+            for one in (name, name.upper()):
+                no_login.setenv(one, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        no_login.delenv("WANDB_ERROR_REPORTING", raising=False)
+        no_login.setenv("ATTEMPTS", str(asked))
+        threading.Thread(target=listen, daemon=True).start()
+        yield run
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_attempts_to_reach_the_network_are_counted(refused):
+    code = """
+import urllib.request
+for attempt in (
+    lambda: urllib.request.urlopen("https://example.invalid", timeout=5),
+    lambda: socket.create_connection(("example.invalid", 443)),
+):
+    try:
+        attempt()
+    except OSError:
+        pass
+"""
+    assert refused(code) == ["CONNECT example.invalid:443 HTTP/1.0", "example.invalid"]
+
+
+def test_a_whole_run_is_in_the_logs(facs_words, refused, tmp_path):
     output = tmp_path / "runs" / "my run?"  # W&B takes no ? in an id
     words = ["--config", TINY, "--output", output, "--data.cache", tmp_path / "cache",
              "--logger.wandb", "auto", "--logger.tensorboard", "true", *facs_words]  # fmt: skip
-    assert main([str(word) for word in words]) == 0
+    code = "from vfer.fit.main import main; raise SystemExit(main(sys.argv[1:]))"
+    assert refused(code, *map(str, words)) == []  # also no host to which W&B reports on itself
     assert verify([str(output)]) == 0
     group = json.loads((output / "environment.json").read_text())["group"]
     runs = logged(output)

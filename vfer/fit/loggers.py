@@ -115,6 +115,8 @@ class Tracker:
             os.environ.update(self.agent)
             own = {}
         while self.mode != "disabled":
+            if self.mode != "online":  # else W&B's own process reports on itself to a host
+                os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
             try:
                 return wandb.init(
                     **own,
