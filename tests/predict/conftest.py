@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +8,8 @@ from filelock import FileLock
 from vfer.fit.main import main as fit
 
 torch.set_num_threads(1)
+
+TINY = str(Path(__file__).parents[2] / "configs" / "tiny.yaml")  # tests change the folder
 
 PLUGS = '''
 import numpy as np
@@ -95,7 +98,7 @@ def fitted(tmp_path_factory, facs_words):
             if not (output / "files.json").is_file():
                 cache = [f"--data.cache={base / 'cache'}", f"--stages.cache={base / 'stages'}"]
                 more = ["--protocol.folds.groups", "3", "--output", str(output)]
-                given = ["--config", "configs/tiny.yaml", *facs_words, *cache, *words, *more]
+                given = ["--config", TINY, *facs_words, *cache, *words, *more]
                 assert fit(given) == 0
         return output
 
