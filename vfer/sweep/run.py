@@ -77,7 +77,7 @@ def run_point(point: Point, log: Path) -> str | None:
 
 
 @contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
+def ended_like_ctrl_c() -> Iterator[None]:
     """Take SIGTERM, and a terminal that is closed, for Ctrl-C: no point goes on without us."""
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -147,7 +147,7 @@ def sweep(
     names = [point.name for point in todo]
     write_json(output / FILE, {"file": path.name, "keys": keys, "points": names})
     console.print(f"{path}: {len(todo)} points, each a bundle in {output}")
-    with _ended_like_ctrl_c():
+    with ended_like_ctrl_c():
         failed = run_points(todo, output, console)
     # What failed here may have been done elsewhere meanwhile.
     failed = {p.name: failed[p.name] for p in todo if p.name in failed and not is_done(p)}

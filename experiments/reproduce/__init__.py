@@ -1,0 +1,1 @@
+"""``experiments.reproduce``: every table and figure of the paper by one command."""

@@ -1,0 +1,93 @@
+"""The rows of the paper's tables and what stands beside them: which config each is.
+
+All are laid over a corpus's config. The trained schema, after fc7, with both streams is one model
+in three tables, and is run once.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+EXPERIMENTS = Path(__file__).parents[1]
+WHOLE = "whole"
+"""The row of the paper's own method."""
+
+PARTS = {
+    "table1": "Table 1: trained and non-trained schema",
+    "table2": "Table 2: EmotionalVlan after fc7 and after fc6",
+    "table3": "Table 3: streams",
+    "fig2": "Figures 2 to 7: accuracy over iterations",
+    "fig9": "Figure 9: accuracy over the length of a segment",
+    "fig10": "Figures 10 and 11: face crops",
+    "fig12": "Figures 12 and 13: confusion matrix",
+    "frozen": "EmotionalVlan's aₖ, trained and frozen",
+}
+"""The parts of the page that have runs: what ``--only`` takes, and their headings."""
+ALIASES = {
+    **{f"fig{number}": "fig2" for number in range(3, 8)},
+    "fig11": "fig10",
+    "fig13": "fig12",
+}
+"""Figures of the paper that are drawn together with another."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: its settings and where it stands.
+
+    Attributes:
+        name: Of its folder, without the seed.
+        title: In tables.
+        parts: Of the page, which need it; keys of `PARTS`.
+        configs: Files below ``experiments/``, laid over the corpus's config in this order.
+        words: Further options of ``vfer.fit``.
+    """
+
+    name: str
+    title: str
+    parts: tuple[str, ...]
+    configs: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def over(self) -> list[str]:
+        """Return its part of a command line of ``vfer.fit``."""
+        paths = [f"--config={EXPERIMENTS / path}.yaml" for path in self.configs]
+        return [*paths, *self.words]
+
+    def over_shown(self) -> list[str]:
+        """Return the same for a reader, with paths from the project's folder."""
+        return [*(f"--config experiments/{path}.yaml" for path in self.configs), *self.words]
+
+
+def _table(name: str, title: str, *parts: str) -> Row:
+    return Row(name, title, parts, (f"tables/{name}",))
+
+
+def length_row(length: int) -> Row:
+    """Return the row of Figure 9 with so many frames in a segment."""
+    words = (f"--data.segment_length={length}",)
+    return Row(f"length_{length}", f"L = {length}", ("fig9",), words=words)
+
+
+_MODELS = (
+    Row(
+        WHOLE,
+        "spatial-temporal, trained, after fc7",
+        tuple(PARTS),
+        ("tables/trained", "tables/fc7", "tables/both"),
+    ),
+    _table("non_trained", "non-trained schema", "table1"),
+    _table("fc6", "after fc6", "table2"),
+    _table("spatial", "spatial stream alone", "table3"),
+    _table("temporal", "temporal stream alone", "table3"),
+    _table("frozen_vlan", "aₖ frozen at their start", "frozen"),
+)
+
+
+def rows_of(lengths: tuple[int, ...], length: int) -> list[Row]:
+    """List all rows in the order in which they are run.
+
+    Args:
+        lengths: The frames of a segment of Figure 9.
+        length: Those of the corpus's config, which `WHOLE` has.
+    """
+    return [*_MODELS, *(length_row(one) for one in lengths if one != length)]

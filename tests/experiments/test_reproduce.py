@@ -1,0 +1,199 @@
+"""Every table and figure by one command: the plan, the page, what is run and what is not."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from experiments.reproduce import main as command
+from experiments.reproduce.expected import Pin, beside_paper, paper
+from experiments.reproduce.main import main
+from experiments.reproduce.plan import Request, chosen, plan
+from experiments.reproduce.rows import PARTS
+from tests.test_verify import make_bundle, write_config
+from vfer.corpora import baum1s, enterface05
+from vfer.report.published import published
+from vfer.runtime.files import read_json, write_json
+
+TINY = ["--corpus", "facs", "--size", "tiny"]
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch, request):
+    """Figures are not drawn, which takes most of a page's time."""
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.write(b"drawn"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def words(folder):
+    return [*TINY, "--output", str(folder)]
+
+
+def fill(folder, *names, seeds=1):
+    """Put small bundles in the place of some rows' runs, with these runs' configs."""
+    for one in plan(Request("facs", True, folder, seeds)):
+        for point in one.points:
+            if one.row.name in names:
+                make_bundle(point.config.output)
+                write_config(point.config.output, point.config.tree)
+                results = read_json(point.config.output / "results.json")
+                results["seeds"] = [point.config.protocol.seed]
+                write_json(point.config.output / "results.json", results)
+
+
+def table(folder, name):
+    with (folder / "page" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(("corpus", "facts"), [("baum1s", baum1s), ("enterface05", enterface05)])
+def test_what_the_paper_prints_is_what_the_report_carries(corpus, facts):
+    ours = {
+        "non-trained schema": "non_trained", "EmotionalVlan after fc6": "fc6",
+        "spatial stream alone": "spatial", "temporal stream alone": "temporal",
+        "HOG 3D": "hog3d", "3DCNN": "3dcnn", "Zhalehpour et al.": "zhalehpour",
+        "Mansoorizadeh et al.": "mansoorizadeh", "Bejani et al.": "bejani",
+    }  # fmt: skip
+    shown = {
+        one.who.removeprefix("Pan et al. 2019, "): one.accuracy
+        for one in published(corpus, set(ours), 6)
+    }
+    assert {ours[who]: value for who, value in shown.items() if who in ours} == {
+        row: paper(row, corpus) for row in ours.values() if paper(row, corpus) is not None
+    }
+    assert paper("whole", corpus) == facts.FACTS.paper_accuracy
+
+
+def test_a_figure_is_held_against_the_papers_and_against_what_is_pinned():
+    assert beside_paper(0.4472, "whole", "enterface05") == "+1.0, within 3"
+    assert beside_paper(0.4, "whole", "baum1s") == "-6.5, not within 3"
+    assert beside_paper(0.4, "whole", "facs") == ""
+    pin = Pin("facs", "demo", "whole", 87.1, 4.0)
+    assert [pin.met(a) for a in (0.83, 0.832, 0.91, 0.912)] == [False, True, True, False]
+
+
+def test_a_plan_runs_what_tables_share_once_and_only_what_is_asked_for(folder):
+    planned = plan(Request("facs", True, folder, 2, frozenset({"table2"})))
+    assert [point.name for point in chosen(planned)] == [
+        "whole-seed-0", "fc6-seed-0", "whole-seed-1", "fc6-seed-1",
+    ]  # fmt: skip
+    everything = {one.row.name: one for one in planned}
+    assert "length_4" not in everything  # of configs/tiny.yaml itself: it is the whole
+    assert everything["length_2"].points[0].config.data.segment_length == 2
+    assert everything["fc6"].points[1].config.protocol.seed == 1
+    assert {part for one in planned for part in one.row.parts} == {*PARTS}
+    caches = {point.config.stages.cache for one in planned for point in one.points}
+    assert caches == {folder / "stages"}  # so that stages 1 and 2 are trained once
+
+
+@pytest.mark.parametrize("corpus", command.corpora())
+def test_each_corpus_with_a_config_has_a_plan(corpus, folder):
+    (whole, *_), *others = (one.points for one in plan(Request(corpus, False, folder)))
+    assert whole.config.data.corpus_name == corpus
+    assert len(others) > 5
+
+
+def test_the_list_of_runs_tells_what_is_done(folder, words, capsys):
+    fill(folder, "whole")
+    assert main([*words, "--only", "table2", "--plan"]) == 0
+    shown = capsys.readouterr().out
+    states = dict(re.findall(r"(\w+-seed-0) .* (done|missing|not asked for) ", shown))
+    assert states["whole-seed-0"] == "done"
+    assert states["fc6-seed-0"] == "missing"
+    assert states["spatial-seed-0"] == "not asked for"
+    assert "1 of 2 runs are to be done" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--corpus", "nobodys"], "nobodys"),
+        ([*TINY, "--only", "table9"], "table9"),
+        ([*TINY, "--seeds", "0"], "--seeds is 0"),
+        ([*TINY, "--protocol.seed=3"], "give --seeds N"),
+        ([*TINY, "--fold", "1"], "--fold"),
+        ([*TINY, "--data.segment_lenght=3"], "segment_lenght"),
+        (["--corpus", "enterface05", "--size", "tiny"], "data.root is not given"),
+        ([*TINY, "--page"], "nothing was run there"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_before_any_work(given, said, folder, capsys):
+    assert main([*given, "--output", str(folder)]) == 2
+    assert said in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_the_page_has_every_part_and_says_what_was_not_run(folder, words, capsys):
+    fill(folder, "whole", "fc6", "length_2")
+    assert main([*words, "--page"]) == 0, capsys.readouterr().err
+    page = (folder / "reproduce.html").read_text(encoding="utf-8")
+    assert all(title.replace("'", "&#x27;") in page for title in PARTS.values())
+    fc7, fc6, chance, _ = table(folder, "table2")
+    assert [fc7["paper: BAUM-1s, %"], fc6["paper: eNTERFACE'05, %"]] == ["46.51", "42.11"]
+    assert re.fullmatch(r"\d+\.\d \(\d+\.\d–\d+\.\d\)", [*fc6.values()][2])
+    assert [*fc6.values()][4].startswith("+0.0")
+    assert chance["accuracy, mean ± std, %"] == ""
+    _, non_trained, *_ = table(folder, "table1")
+    assert [*non_trained.values()][1] == "not run"
+    assert {row["L"] for row in table(folder, "fig9")} == {"2", "4"}
+    assert {row["run"]: row["state"] for row in table(folder, "runs")}["spatial"] == "not run"
+
+
+def test_several_seeds_are_shown_with_their_spread_and_a_missing_one_is_named(folder, words):
+    fill(folder, "whole", seeds=2)
+    fill(folder, "fc6")
+    assert main([*words, "--page", "--seeds", "2"]) == 0
+    fc7, fc6, *_ = (list(row.values()) for row in table(folder, "table2"))
+    assert fc6[0] == "after fc6 (1 of 2 seeds; the others not run)"
+    assert [fc7[1][-9:], fc6[1][-7:]] == ["(2 seeds)", "(folds)"]
+
+
+def test_a_run_that_fails_leaves_the_others_and_a_page(folder, words, monkeypatch, capsys):
+    def fail(points, output, console):
+        fill(folder, "whole")
+        return {point.name: "no memory" for point in points if "fc6" in point.name}
+
+    monkeypatch.setattr(command, "run_points", fail)
+    assert main([*words, "--only", "table2"]) == 1
+    assert "1 runs failed" in capsys.readouterr().err
+    _, fc6, *_ = table(folder, "table2")
+    assert [*fc6.values()][1] == "failed: no memory"
+
+
+def test_an_interruption_is_said_to_be_one(words, monkeypatch, capsys):
+    def stop(points, output, console):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_points", stop)
+    assert main(words) == 130
+    assert "resumes here" in capsys.readouterr().err
+
+
+def test_another_config_in_the_same_folder_is_refused(folder, words, capsys):
+    fill(folder, "whole")
+    assert main([*words, "--data.segment_length", "3"]) == 2
+    assert "data.segment_length" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_table_is_run_and_the_second_time_taken_as_it_is(folder, words, facs_words, capfd):
+    words += [*facs_words, "--data.cache", str(folder / "cache"), "--only", "table1"]
+    assert main(words) == 0, capfd.readouterr().err
+    trained, non_trained, *_ = (list(row.values()) for row in table(folder, "table1"))
+    assert all(re.match(r"\d+\.\d ± \d+\.\d", line[1]) for line in (trained, non_trained))
+    stamp = (folder / "whole-seed-0/files.json").stat().st_mtime_ns
+    capfd.readouterr()
+    assert main(words) == 0
+    assert capfd.readouterr().out.count("done before") == 2
+    assert (folder / "whole-seed-0/files.json").stat().st_mtime_ns == stamp
+    used = [yaml.safe_load((p / "config.yaml").read_text()) for p in Path(folder).glob("*-seed-0")]
+    assert {one["stages"]["cache"] for one in used} == {str(folder / "stages")}
