@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.reproduce.plan import Planned, Request, chosen, corpora, plan, whole_of
-from experiments.reproduce.rows import ALIASES, PARTS
+from experiments.reproduce.rows import ALIASES, PARTS, YARDSTICKS
 from vfer.prepare.corpus import check_root
 from vfer.runtime.console import UsageError, make_console, run_command
 from vfer.sweep.plan import is_done
@@ -66,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="default runs/reproduce-NAME, with -tiny"
     )
+    parser.add_argument(
+        "--weights", action="append", default=[], metavar="YARDSTICK=FILE",
+        help="torchvision's weights of a yardstick (" + ", ".join(r.name for r in YARDSTICKS)
+        + "), if you have them; by default they start at random",
+    )  # fmt: skip
     parser.add_argument("--plan", action="store_true", help="list the runs and end")
     parser.add_argument("--page", action="store_true", help="run nothing, write the page and end")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -86,7 +91,20 @@ def _arguments(words: Sequence[str]) -> tuple[argparse.Namespace, Request]:
     tiny = given.size == "tiny"
     output = given.output or Path("runs", f"reproduce-{given.corpus}{'-tiny' * tiny}")
     only = frozenset(ALIASES.get(part, part) for part in given.only)
-    return given, Request(given.corpus, tiny, output, given.seeds, only, tuple(more))
+    weights = tuple(map(_weights, given.weights))
+    return given, Request(given.corpus, tiny, output, given.seeds, only, tuple(more), weights)
+
+
+def _weights(word: str) -> tuple[str, Path]:
+    """Read ``YARDSTICK=FILE``."""
+    name, _, path = word.partition("=")
+    known = [row.name for row in YARDSTICKS]
+    if name not in known or not Path(path).is_file():
+        raise UsageError(
+            f"--weights is {word}; give YARDSTICK=FILE, a file that is there and one of "
+            f"{', '.join(known)}"
+        )
+    return name, Path(path).resolve()
 
 
 def _show(planned: Sequence[Planned], console: Console) -> None:

@@ -57,11 +57,14 @@ def sections(request: Request, rows: Rows) -> list[Section]:
         table("table1", rows, corpus),
         table("table2", rows, corpus),
         table("table3", rows, corpus),
+        table("table4", rows, corpus),
+        table("table5", rows, corpus),
         table("frozen", rows, corpus),
         pictures.curves(rows),
         pictures.over_length(rows),
         pictures.crops(rows),
         pictures.confusion(rows),
+        table("yardsticks", rows, corpus),
         state_section(rows),
     ]
 

@@ -36,6 +36,7 @@ class Request:
         seeds: How many runs there are of each row, from 1.
         only: The parts whose runs are wanted; empty for all.
         more: Options of ``vfer.fit`` for all runs; what a row is about wins over them.
+        weights: Files of weights of yardsticks, by the names of their rows.
     """
 
     corpus: str
@@ -44,6 +45,7 @@ class Request:
     seeds: int = 1
     only: frozenset[str] = frozenset()
     more: tuple[str, ...] = ()
+    weights: tuple[tuple[str, Path], ...] = ()
 
     @property
     def size(self) -> str:
@@ -102,7 +104,7 @@ def plan(request: Request) -> list[Planned]:
         UsageError: If the config refuses an option, or a run's folder holds another run.
     """
     base = _base(request)
-    rows = rows_of(LENGTHS[request.size], base.data.segment_length)
+    rows = rows_of(request.size, LENGTHS[request.size], base.data.segment_length)
     seeds = range(base.protocol.seed, base.protocol.seed + request.seeds)
     return [
         Planned(
@@ -117,6 +119,9 @@ def plan(request: Request) -> list[Planned]:
 def _point(request: Request, base: Config, row: Row, seed: int) -> Point:
     name = f"{row.name}-seed-{seed}"
     words = [*base_words(request), *row.over(), f"--protocol.seed={seed}"]
+    part = "backbone" if row.name == "resnet18" else "network"
+    given = dict(request.weights).get(row.name)
+    words += [] if given is None else [f"--model.{part}.init_args.weights={given}"]
     words += [f"--output={request.output / name}", f"--notes={request.output / 'notes.txt'}"]
     if base.stages.cache is None:
         words.append(f"--stages.cache={request.output / 'stages'}")

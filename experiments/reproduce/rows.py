@@ -4,7 +4,7 @@ All are laid over a corpus's config. The trained schema, after fc7, with both st
 in three tables, and is run once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 EXPERIMENTS = Path(__file__).parents[1]
@@ -15,11 +15,14 @@ PARTS = {
     "table1": "Table 1: trained and non-trained schema",
     "table2": "Table 2: EmotionalVlan after fc7 and after fc6",
     "table3": "Table 3: streams",
+    "table4": "Table 4: other methods",
+    "table5": "Table 5: the state of the art of its time",
     "fig2": "Figures 2 to 7: accuracy over iterations",
     "fig9": "Figure 9: accuracy over the length of a segment",
     "fig10": "Figures 10 and 11: face crops",
     "fig12": "Figures 12 and 13: confusion matrix",
     "frozen": "EmotionalVlan's aₖ, trained and frozen",
+    "yardsticks": "Yardsticks: networks of torchvision",
 }
 """The parts of the page that have runs: what ``--only`` takes, and their headings."""
 ALIASES = {
@@ -80,14 +83,38 @@ _MODELS = (
     _table("spatial", "spatial stream alone", "table3"),
     _table("temporal", "temporal stream alone", "table3"),
     _table("frozen_vlan", "aₖ frozen at their start", "frozen"),
+    Row("hog3d", "HOG 3D", ("table4",), ("baselines/hog3d",)),
+    Row("3dcnn", "3DCNN", ("table4",), ("baselines/3dcnn",)),
+    Row("lpq_peaks", "LPQ of peak frames", ("table5",), ("baselines/lpq_peaks",)),
+    Row("lpq_top", "LPQ-TOP", ("table5",), ("baselines/lpq_top",)),
 )
+YARDSTICKS = (
+    Row("resnet18", "ResNet-18 for AlexNet", ("yardsticks",), ("yardsticks/resnet18",)),
+    Row("r2plus1d_18", "R(2+1)D-18", ("yardsticks",), ("yardsticks/r2plus1d_18",)),
+    Row("swin3d_t", "Swin3D-T", ("yardsticks",), ("yardsticks/swin3d_t",)),
+)
+_SMALLEST = f"--config={EXPERIMENTS / 'yardsticks/smallest.yaml'}"
+SMALLER: dict[str, dict[str, tuple[str, ...]]] = {
+    "tiny": {
+        "hog3d": (
+            "--model.descriptor.init_args.points=40",
+            "--model.classifier.init_args.words=24",
+        ),
+        **{row.name: ("--model.input_size=64",) for row in YARDSTICKS},
+    },
+    "demo": {row.name: (_SMALLEST,) for row in YARDSTICKS},
+}
+"""What is made smaller of a row at a size, as further options of ``vfer.fit``."""
 
 
-def rows_of(lengths: tuple[int, ...], length: int) -> list[Row]:
+def rows_of(size: str, lengths: tuple[int, ...], length: int) -> list[Row]:
     """List all rows in the order in which they are run.
 
     Args:
+        size: ``tiny``, ``demo`` or ``full``.
         lengths: The frames of a segment of Figure 9.
         length: Those of the corpus's config, which `WHOLE` has.
     """
-    return [*_MODELS, *(length_row(one) for one in lengths if one != length)]
+    rows = [*_MODELS, *(length_row(one) for one in lengths if one != length), *YARDSTICKS]
+    smaller = SMALLER.get(size, {})
+    return [replace(row, words=(*row.words, *smaller.get(row.name, ()))) for row in rows]

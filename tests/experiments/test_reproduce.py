@@ -121,6 +121,8 @@ def test_the_list_of_runs_tells_what_is_done(folder, words, capsys):
         ([*TINY, "--seeds", "0"], "--seeds is 0"),
         ([*TINY, "--protocol.seed=3"], "give --seeds N"),
         ([*TINY, "--fold", "1"], "--fold"),
+        ([*TINY, "--weights", "resnet18=nowhere.pth"], "a file that is there"),
+        ([*TINY, "--weights", "vgg=README.md"], "one of resnet18"),
         ([*TINY, "--data.segment_lenght=3"], "segment_lenght"),
         (["--corpus", "enterface05", "--size", "tiny"], "data.root is not given"),
         ([*TINY, "--page"], "nothing was run there"),
@@ -138,12 +140,15 @@ def test_the_page_has_every_part_and_says_what_was_not_run(folder, words, capsys
     page = (folder / "reproduce.html").read_text(encoding="utf-8")
     assert all(title.replace("'", "&#x27;") in page for title in PARTS.values())
     fc7, fc6, chance, _ = table(folder, "table2")
-    assert [fc7["paper: BAUM-1s, %"], fc6["paper: eNTERFACE'05, %"]] == ["46.51", "42.11"]
+    assert [fc7["BAUM-1s, %"], fc6["eNTERFACE'05, %"]] == ["46.51", "42.11"]
     assert re.fullmatch(r"\d+\.\d \(\d+\.\d–\d+\.\d\)", [*fc6.values()][2])
     assert [*fc6.values()][4].startswith("+0.0")
-    assert chance["accuracy, mean ± std, %"] == ""
+    assert chance["accuracy, %"] == ""
     _, non_trained, *_ = table(folder, "table1")
     assert [*non_trained.values()][1] == "not run"
+    quoted = table(folder, "table5")[3]
+    assert [quoted["eNTERFACE'05, %"], quoted["BAUM-1s, %"]] == ["39.27", "–"]
+    assert quoted["accuracy, %"].startswith("quoted, not run")
     assert {row["L"] for row in table(folder, "fig9")} == {"2", "4"}
     assert {row["run"]: row["state"] for row in table(folder, "runs")}["spatial"] == "not run"
 

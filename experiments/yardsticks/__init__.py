@@ -1,0 +1,1 @@
+"""``experiments.yardsticks``: well-known networks of torchvision under the same protocol."""
