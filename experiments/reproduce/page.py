@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from experiments.reproduce import pictures
+from experiments.reproduce import claims, pictures
 from experiments.reproduce.expected import pins
 from experiments.reproduce.found import Rows, find
 from experiments.reproduce.plan import Planned, Request
@@ -54,6 +54,7 @@ def sections(request: Request, rows: Rows) -> list[Section]:
     corpus = request.corpus
     return [
         _head(request, rows),
+        claims.section(rows),
         table("table1", rows, corpus),
         table("table2", rows, corpus),
         table("table3", rows, corpus),

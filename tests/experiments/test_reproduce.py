@@ -8,14 +8,18 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
+from experiments.reproduce import claims
 from experiments.reproduce import main as command
 from experiments.reproduce.expected import Pin, beside_paper, paper
+from experiments.reproduce.found import Found
 from experiments.reproduce.main import main
 from experiments.reproduce.plan import Request, chosen, plan
-from experiments.reproduce.rows import PARTS
+from experiments.reproduce.rows import PARTS, length_row
 from tests.test_verify import make_bundle, write_config
 from vfer.corpora import baum1s, enterface05
+from vfer.report.bundles import Bundle, Model
 from vfer.report.published import published
+from vfer.results.tables import ClipResult, Tables
 from vfer.runtime.files import read_json, write_json
 
 TINY = ["--corpus", "facs", "--size", "tiny"]
@@ -187,6 +191,92 @@ def test_another_config_in_the_same_folder_is_refused(folder, words, capsys):
     fill(folder, "whole")
     assert main([*words, "--data.segment_length", "3"]) == 2
     assert "data.segment_length" in capsys.readouterr().err
+
+
+def model(right, *, people=20, classes=("anger", "fear"), length=None):
+    """A model that has `right(person, class, take)` of its clips right, ten of each class."""
+    rows = []
+    for person in range(people):
+        for place, label in enumerate(classes):
+            for take in range(10):
+                hit = right(person, label, take)
+                scores = [0.0] * len(classes)
+                scores[place if hit else place - 1] = 1.0
+                name = f"{person}/{label}/{take}"
+                rows.append(ClipResult(0, str(person), name, label, "scored", "", tuple(scores), 1))
+    config = {} if length is None else {"data.segment_length": length}
+    name = "toy" if length is None else f"L = {length}"
+    tables = Tables(tuple(rows), (), (), ())
+    results = {"classes": list(classes)}
+    return Model(name, (Bundle(Path(name), results, tables, config, {}, (), {}),))
+
+
+def share(tenths):
+    """Right in so many of ten takes, one more for every other person."""
+    return lambda person, _, take: take < tenths + person % 2
+
+
+@pytest.mark.parametrize(
+    ("ahead", "behind", "people", "verdict"),
+    [
+        (share(7), share(4), 20, claims.SUPPORTED),
+        (share(4), share(7), 20, claims.AGAINST),
+        (share(5), lambda person, _, take: take < 4 + 3 * (person % 2), 20, claims.CLOSE),
+        (share(9), share(0), 5, claims.CLOSE),  # too few to tell
+    ],
+)
+def test_a_claim_is_judged_by_whether_the_difference_is_clear(ahead, behind, people, verdict):
+    said, why = claims.judge(model(ahead, people=people), model(behind, people=people))
+    assert said == verdict
+    assert "p = " in why or "p < " in why
+
+
+@pytest.mark.parametrize(
+    ("tenths", "verdict"),
+    [
+        ({2: 3, 8: 4, 16: 7}, claims.SUPPORTED),
+        ({2: 3, 8: 7, 16: 7}, claims.CLOSE),
+        ({2: 3, 8: 9, 16: 7}, claims.AGAINST),
+        ({2: 3, 8: 9}, claims.NOT_RUN),
+        ({16: 7}, claims.NOT_RUN),
+    ],
+)
+def test_the_best_length_must_be_ahead_of_every_other(tenths, verdict):
+    rows = {f"{n}": Found(length_row(n), model(share(t), length=n), "") for n, t in tenths.items()}
+    rows["whole"] = Found(length_row(0), None, "not run")
+    assert claims.best_length(rows)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("fear", "other", "people", "verdict"),
+    [
+        (3, 7, 20, claims.SUPPORTED),
+        (7, 3, 20, claims.AGAINST),
+        (5, 5, 20, claims.CLOSE),
+        (3, 7, 8, claims.CLOSE),
+    ],
+)
+def test_fear_is_harder_where_its_recall_is_clearly_below_the_others(fear, other, people, verdict):
+    def right(person, label, take):
+        return take < (fear if label == "fear" else other) + (person + (label == "fear")) % 2
+
+    said, why = claims.hardest(model(right, people=people))
+    assert said == verdict
+    assert f"{10 * (fear - other):+.1f} points" in why
+
+
+def test_a_corpus_without_fear_says_so():
+    assert claims.hardest(model(share(5), classes=("joy", "anger")))[0] == claims.NOT_HERE
+
+
+def test_claims_of_rows_that_were_not_run_say_so(folder, words):
+    fill(folder, "whole", "fc6")
+    assert main([*words, "--page"]) == 0
+    said = {row["the paper says"]: row["here"] for row in table(folder, "claims")}
+    assert len(said) == len(claims.CLAIMS) + 5
+    assert said.pop("EmotionalVlan after fc7 is better than after fc6.") == claims.CLOSE
+    assert claims.CLOSE not in said.values()
+    assert said["The method is better than 3DCNN."] == claims.NOT_RUN
 
 
 @pytest.mark.slow
