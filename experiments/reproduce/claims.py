@@ -20,11 +20,11 @@ BEST_LENGTH = 16
 RULE = (
     "The rule: of two models the one that the paper puts ahead is compared with the other by a "
     "sign-flip test over people (docs/report.md), on the accuracy of all clips. Where the 95 % "
-    "interval of the difference leaves 0 out (p ≤ 0.05), the claim is supported if the difference "
-    "is on the paper's side, and not supported if it is on the other. Else it is too close to call. "
-    "With fewer than 6 people no difference can be clear. Each test is taken by itself: of twenty "
-    "claims without any truth one would be called one way or the other. The variance between "
-    "training runs is not in the intervals (--seeds N shows it)."
+    "interval of the difference leaves 0 out (p ≤ 0.05), the claim is supported if the difference"
+    " is on the paper's side, and not supported if it is on the other. Else it is too close to "
+    "call. With fewer than 6 people no difference can be clear. Each test is taken by itself: of "
+    "twenty claims without any truth one would be called one way or the other. The variance "
+    "between training runs is not in the intervals (--seeds N shows it)."
 )
 
 

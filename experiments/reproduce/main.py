@@ -136,12 +136,16 @@ def reproduce(request: Request, console: Console, *, run: bool = True) -> None:
     failed: dict[str, str] = {}
     if run:
         check_root(whole_of(planned).points[0].config.data)
+        from experiments.reproduce import cost  # torch takes seconds
+
         request.output.mkdir(parents=True, exist_ok=True)
         points = chosen(planned)
         console.print(f"{len(points)} runs, each a bundle in {request.output}")
         with ended_like_ctrl_c():
             failed = run_points(points, request.output, console)
         failed = {p.name: failed[p.name] for p in points if p.name in failed and not is_done(p)}
+        if not request.only or cost.PART in request.only:
+            cost.measure_all(request, planned, console)
     elif not request.output.is_dir():
         raise UsageError(f"{request.output}: nothing was run there; leave --page out")
     from experiments.reproduce.page import write  # Matplotlib and torch take seconds

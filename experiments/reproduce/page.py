@@ -5,7 +5,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from experiments.reproduce import claims, pictures
+from experiments.reproduce import claims, future, pictures
+from experiments.reproduce.cost import kept
 from experiments.reproduce.expected import pins
 from experiments.reproduce.found import Rows, find
 from experiments.reproduce.plan import Planned, Request
@@ -66,6 +67,7 @@ def sections(request: Request, rows: Rows) -> list[Section]:
         pictures.crops(rows),
         pictures.confusion(rows),
         table("yardsticks", rows, corpus),
+        future.section(rows, kept(request)),
         state_section(rows),
     ]
 

@@ -23,6 +23,7 @@ PARTS = {
     "fig12": "Figures 12 and 13: confusion matrix",
     "frozen": "EmotionalVlan's aₖ, trained and frozen",
     "yardsticks": "Yardsticks: networks of torchvision",
+    "future": "The paper's future work: fewer parameters, less time",
 }
 """The parts of the page that have runs: what ``--only`` takes, and their headings."""
 ALIASES = {
@@ -79,7 +80,7 @@ _MODELS = (
         ("tables/trained", "tables/fc7", "tables/both"),
     ),
     _table("non_trained", "non-trained schema", "table1"),
-    _table("fc6", "after fc6", "table2"),
+    _table("fc6", "after fc6", "table2", "future"),
     _table("spatial", "spatial stream alone", "table3"),
     _table("temporal", "temporal stream alone", "table3"),
     _table("frozen_vlan", "aₖ frozen at their start", "frozen"),
@@ -89,7 +90,7 @@ _MODELS = (
     Row("lpq_top", "LPQ-TOP", ("table5",), ("baselines/lpq_top",)),
 )
 YARDSTICKS = (
-    Row("resnet18", "ResNet-18 for AlexNet", ("yardsticks",), ("yardsticks/resnet18",)),
+    Row("resnet18", "ResNet-18 for AlexNet", ("yardsticks", "future"), ("yardsticks/resnet18",)),
     Row("r2plus1d_18", "R(2+1)D-18", ("yardsticks",), ("yardsticks/r2plus1d_18",)),
     Row("swin3d_t", "Swin3D-T", ("yardsticks",), ("yardsticks/swin3d_t",)),
 )
@@ -107,14 +108,30 @@ SMALLER: dict[str, dict[str, tuple[str, ...]]] = {
 """What is made smaller of a row at a size, as further options of ``vfer.fit``."""
 
 
-def rows_of(size: str, lengths: tuple[int, ...], length: int) -> list[Row]:
+def _smaller_rows(width: float) -> list[Row]:
+    """Return the rows with narrower networks, and of bf16.
+
+    Args:
+        width: ``model.width`` of `WHOLE`.
+    """
+    rows = [
+        Row(f"width_{name}", f"width {title} of it", ("future",),
+            words=(f"--model.width={share * width}", "--model.weights=null"))
+        for name, title, share in (("half", "½", 0.5), ("quarter", "¼", 0.25))
+    ]  # fmt: skip
+    return [*rows, Row("bf16", "bf16", ("future",), words=("--trainer.precision=bf16-mixed",))]
+
+
+def rows_of(size: str, lengths: tuple[int, ...], length: int, width: float) -> list[Row]:
     """List all rows in the order in which they are run.
 
     Args:
         size: ``tiny``, ``demo`` or ``full``.
         lengths: The frames of a segment of Figure 9.
         length: Those of the corpus's config, which `WHOLE` has.
+        width: ``model.width`` of that config.
     """
-    rows = [*_MODELS, *(length_row(one) for one in lengths if one != length), *YARDSTICKS]
+    rows = [*_MODELS, *(length_row(one) for one in lengths if one != length)]
+    rows += [*YARDSTICKS, *_smaller_rows(width)]
     smaller = SMALLER.get(size, {})
     return [replace(row, words=(*row.words, *smaller.get(row.name, ()))) for row in rows]

@@ -12,10 +12,12 @@ from experiments.reproduce import claims
 from experiments.reproduce import main as command
 from experiments.reproduce.expected import Pin, beside_paper, paper
 from experiments.reproduce.found import Found
+from experiments.reproduce.future import Place, best
 from experiments.reproduce.main import main
-from experiments.reproduce.plan import Request, chosen, plan
+from experiments.reproduce.plan import Request, base_words, chosen, plan
 from experiments.reproduce.rows import PARTS, length_row
 from tests.test_verify import make_bundle, write_config
+from vfer.config.parser import parse
 from vfer.corpora import baum1s, enterface05
 from vfer.report.bundles import Bundle, Model
 from vfer.report.published import published
@@ -100,10 +102,16 @@ def test_a_plan_runs_what_tables_share_once_and_only_what_is_asked_for(folder):
 
 
 @pytest.mark.parametrize("corpus", command.corpora())
-def test_each_corpus_with_a_config_has_a_plan(corpus, folder):
-    (whole, *_), *others = (one.points for one in plan(Request(corpus, False, folder)))
-    assert whole.config.data.corpus_name == corpus
-    assert len(others) > 5
+def test_each_corpus_with_a_config_has_one_to_begin_with(corpus, folder):
+    config = parse("vfer.fit", base_words(Request(corpus, False, folder)))
+    assert config.data.corpus_name == corpus
+
+
+def test_a_corpus_is_run_with_the_papers_lengths(folder):
+    planned = {one.row.name: one for one in plan(Request("enterface05", False, folder))}
+    assert {f"length_{n}" for n in range(2, 21, 2) if n != 16} < planned.keys()
+    assert planned["width_half"].points[0].config.model.width == 0.5
+    assert planned["swin3d_t"].points[0].config.model.input_size == 224
 
 
 def test_the_list_of_runs_tells_what_is_done(folder, words, capsys):
@@ -277,6 +285,45 @@ def test_claims_of_rows_that_were_not_run_say_so(folder, words):
     assert said.pop("EmotionalVlan after fc7 is better than after fc6.") == claims.CLOSE
     assert claims.CLOSE not in said.values()
     assert said["The method is better than 3DCNN."] == claims.NOT_RUN
+
+
+def test_a_way_is_best_where_no_other_is_as_good_in_everything():
+    places = [
+        Place("large", 0.9, 50, 10, 3.0),
+        Place("small", 0.9, 5, 10, 1.0),
+        Place("worse", 0.8, 6, 10, 1.0),
+        Place("quick", 0.7, 7, 1, 0.5),
+        Place("same", 0.9, 5, 10, 1.0),
+    ]
+    assert best(places) == ["small", "quick", "same"]
+
+
+def test_costs_that_were_measured_stand_beside_accuracy_and_others_are_said_to_be_not(
+    folder, words
+):
+    fill(folder, "whole", "fc6")
+    told = {"parameters": 5_000_000, "flops": 2_500_000_000, "seconds": 0.25, "threads": 1}
+    write_json(folder / "measured.json", {"whole": told, "int8": {"why": "no extra"}})
+    assert main([*words, "--page"]) == 0
+    whole, fc6, *others, int8 = (list(row.values()) for row in table(folder, "future"))
+    assert whole[3:6] == ["5.00", "2.50", "0.250"]
+    assert fc6[5] == "not measured"
+    assert {row[1] for row in others} == {"not run"}
+    assert int8[1] == "not measured: no extra"
+
+
+@pytest.mark.slow
+def test_what_models_cost_is_measured_once(folder, words, facs_words, capfd):
+    words += [*facs_words, "--data.cache", str(folder / "cache"), "--only", "future"]
+    assert main(words) == 0, capfd.readouterr().err
+    found = read_json(folder / "measured.json")
+    assert not [one for one in found.values() if "why" in one]
+    assert found["width_quarter"]["parameters"] < found["width_half"]["parameters"]
+    assert found["width_half"]["flops"] < found["whole"]["flops"] == found["bf16"]["flops"]
+    assert found["int8"]["clips"] == 18
+    capfd.readouterr()
+    assert main(words) == 0
+    assert "measuring" not in capfd.readouterr().out
 
 
 @pytest.mark.slow
