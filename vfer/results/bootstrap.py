@@ -23,10 +23,11 @@ MIN_SUBJECTS = 12
 def times_drawn(subjects: int, resamples: int, seed: int) -> npt.NDArray[np.int64]:
     """Return how often each subject is drawn in each resample, ``(resamples, subjects)``."""
     # Multinomial counts by way of uniform numbers: NumPy may change how multinomial() draws.
-    uniform = np.random.default_rng(seed).random((resamples, subjects))
-    drawn = np.floor(uniform * subjects).astype(np.int64)
-    flat = (drawn + subjects * np.arange(resamples)[:, None]).ravel()
-    return np.bincount(flat, minlength=resamples * subjects).reshape(resamples, subjects)
+    generator, times = np.random.default_rng(seed), np.empty((resamples, subjects), np.int64)
+    for row in times:  # one by one: where clips are resampled there are ten thousand
+        drawn = np.floor(generator.random(subjects) * subjects).astype(np.int64)
+        row[:] = np.bincount(drawn, minlength=subjects)
+    return times
 
 
 def _resampled(

@@ -80,9 +80,11 @@ def _swaps(subjects: int, seed: int) -> Numbers:
         numbers = np.arange(2**subjects)[:, None]
         return (numbers >> np.arange(subjects) & 1).astype(np.float64)
     # Not by integers(): NumPy may change how it draws.
-    drawn = np.random.default_rng(seed).random((SWAPS, subjects)) < 0.5
+    generator, drawn = np.random.default_rng(seed), np.empty((SWAPS, subjects))
+    for row in drawn:  # one by one: where clips are swapped there are ten thousand
+        row[:] = generator.random(subjects) < 0.5
     drawn[0] = False
-    return drawn.astype(np.float64)
+    return drawn
 
 
 def _differences(name: str, before: list[Tally], after: list[Tally], swaps: Numbers) -> Numbers:

@@ -95,8 +95,7 @@ def score_probabilities(
         return {}
     scores = np.array([probabilities for _, probabilities in scored])
     truth = np.array([classes.index(row.label) for row, _ in scored])
-    names = sorted({row.subject for row, _ in scored})
-    who = np.array([names.index(row.subject) for row, _ in scored])
+    names, who = np.unique([row.subject for row, _ in scored], return_inverse=True)
     draws = times_drawn(len(names), resamples, seed).astype(np.float64)
     parts = np.array_split(draws, max(1, resamples * len(who) // 10**6))  # as memory allows
     found = {}
