@@ -25,6 +25,7 @@ from vfer.results.cross import write_models
 from vfer.results.records import apart_of, read_config
 from vfer.results.scoring import CROSS_CORPUS, Header, mean_softmax
 from vfer.results.tables import ClipResult, SegmentResult, Tables
+from vfer.results.unit import unit_of
 from vfer.runtime.console import UsageError, bar, make_console, run_command
 from vfer.runtime.files import atomic_write, lock, sha256, write_json
 
@@ -208,6 +209,7 @@ def _write(
                 "classes": list(corpus.classes),
                 "clips": len(corpus.clips),
                 "fingerprint": store.fingerprint(corpus),
+                **({} if corpus.subjects_known else {"unit": "clip"}),
             },
         },
     )
@@ -232,7 +234,7 @@ def _write(
     ]
     header = Header(
         corpus.name, corpus.classes, CROSS_CORPUS, protocol["selection"], [protocol["seed"]],
-        protocol.get("control"), apart_of(tree),
+        protocol.get("control"), apart_of(tree), "subject" if corpus.subjects_known else "clip",
     )  # fmt: skip
     facts = [
         ClipFacts(clip.name, clip.gender or "", clip.sentence or "", *store.made_from(clip))
@@ -252,10 +254,11 @@ def _print(found: dict[str, Any], output: Path, model: "Model", console: Console
         f"{found['corpus']}: {', '.join(found['classes'])}",
         markup=False,
     )
+    over = unit_of(found).plural
     for name in ("accuracy", "uar"):
         low, high = (f"{100 * end:.1f}" for end in found[name]["ci95"])
         console.print(
-            f"{name}: {found[name]['pooled']:.1%} (95 % interval over subjects {low} to {high}); "
+            f"{name}: {found[name]['pooled']:.1%} (95 % interval over {over} {low} to {high}); "
             f"chance {found['chance']:.1%}",
             markup=False,
         )

@@ -36,12 +36,14 @@ from vfer.results.scoring import (
     NESTED,
     SCHEMA,
     SELECTIONS,
+    UNITS,
     Header,
     optimism_gap,
     results,
 )
 from vfer.results.tables import TABLES, read_tables
 from vfer.results.tally import counted
+from vfer.results.unit import UNKNOWN, check_unit, unit_of
 from vfer.runtime.console import program, run_command
 from vfer.runtime.files import read_json, sha256
 
@@ -169,6 +171,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         yield Difference("config.yaml", "(whole file)", "missing", "the config of the run")
     else:
         yield from check_config(config, header, folds, environment)
+        yield from check_unit(tables, header, config, environment)
         if not cross:
             yield from check_stages(directory, configs, tables, folds, facts or ())
             yield from check_final(directory, config, header, tables, facts or ())
@@ -243,6 +246,7 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
             f"nothing, {', '.join(CONTROLS)}",
         ),
         ("protocol.apart", apart == ["subject", "sentence"], "nothing, or subject and sentence"),
+        ("protocol.unit", said.get("unit", UNITS[1]) == UNITS[1], f"nothing, or {UNITS[1]}"),
         ("selection", printed.get("selection") in SELECTIONS, " or ".join(SELECTIONS)),
         (
             "seeds",
@@ -289,10 +293,16 @@ def doubts(directory: Path) -> list[str]:
         read_json(directory / name) for name in ("results.json", "environment.json")
     )
     tables = read_tables(directory, printed["classes"])
-    found = []
-    subjects = len({row.subject for row in counted(tables.clips)})
+    found, unit = [], unit_of(printed)
+    rows = counted(tables.clips)
+    subjects = len({row.subject for row in rows})
     if subjects < MIN_SUBJECTS:
-        found.append(f"{subjects} subjects: with fewer than {MIN_SUBJECTS} ci95 is too narrow")
+        few = f"with fewer than {MIN_SUBJECTS} ci95 is too narrow"
+        found.append(f"{subjects} {unit.plural}: {few}")
+    if not unit.known:
+        found.append(UNKNOWN)
+    elif all(row.subject == row.clip for row in rows):
+        found.append("each clip is its own subject: whether a person is in two folds nobody knows")
     if tables.curves and optimism_gap(printed["folds"], tables.curves) is None:
         found.append("the optimism gap was not measured: only one iteration of a fold was tested")
     commit = environment.get("commit")

@@ -152,7 +152,7 @@ def test_the_card_says_what_was_measured_and_what_was_not(run, packed):
     assert f"{100 * results['accuracy']['pooled']:.1f} ({low:.1f}–{high:.1f})" in text
     assert f"temperature {load_model(run).temperature:.3g}" in text
     assert "expected calibration error" in text
-    assert "LOSGO measured the models of the folds" in text
+    assert "Cross-validation measured the models of the folds" in text
     assert "no figure here is of it" in text
     assert "Art. 5(1)(f)" in text
     assert "workplace or in education institutions" in text

@@ -217,7 +217,7 @@ def test_the_final_model_says_that_it_was_not_measured(fitted, facs_root, monkey
     told = read_json("x.json")["timelines"][0]
     assert told["model"]["folds"] == ["final"]
     notes = " ".join(told["notes"])
-    assert "LOSGO measured the models of the folds, not this one" in notes
+    assert "cross-validation measured the models of the folds, not this one" in notes
     assert "This very video was trained on (by the final model)" in notes
     with pytest.raises(SystemExit) as stop:
         main(["--run", str(run), "--fold", "last", str(path)])

@@ -48,7 +48,7 @@ def test_a_run_ends_with_a_page_of_held_out_clips(bundle, facs_words, tmp_path, 
     words += ["--protocol.folds.groups", "3", "--logger.held_out_clips", "3"]
     assert fit(words) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("watch 3 clips of people whom the model had not seen: open ")
+    assert last.startswith("watch 3 clips that the model had not seen: open ")
     assert last.endswith(f"{output / 'watch' / 'index.html'} in a browser")
     found = shown(output / "watch")
     assert len(found) == 3

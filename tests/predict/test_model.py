@@ -67,7 +67,10 @@ def test_the_final_model_answers_where_it_is_asked_for_with_the_temperature_of_t
     final, folds = (load_model(run, fold=k, trust_code=True) for k in ("final", None))
     assert (final.info().folds, folds.info().folds) == (("final",), (0, 1, 2))
     assert final.temperature == folds.temperature != 1
-    assert any("LOSGO measured the models of the folds, not this" in n for n in final.bundle.notes)
+    assert any(
+        "cross-validation measured the models of the folds, not this" in n
+        for n in final.bundle.notes
+    )
     assert not folds.bundle.notes
     crops = np.array(store.crops(clip))
     said = final.score_clip(crops).clip

@@ -57,3 +57,17 @@ def test_a_third_of_the_crop_is_masked(shape):
     mask_mouth(masked)
     assert (masked[..., :100, :, :] == crops[..., :100, :, :]).all()
     assert (masked[..., 100:, :, :] == GREY).all()
+
+
+def test_where_nobody_is_known_labels_change_places_within_the_official_fold():
+    clips = [
+        Clip(f"{k:03}", Path("x"), f"{k:03}", ("anger", "fear")[k % 3 == 0], fold=k % 2)
+        for k in range(120)
+    ]
+    labels = permuted_labels(clips, 0, 0, within="fold")
+    for fold in (0, 1):
+        own = [clip for clip in clips if clip.fold == fold]
+        assert Counter(labels[c.name] for c in own) == Counter(c.emotion for c in own)
+    assert 20 < sum(labels[c.name] != c.emotion for c in clips) < 80
+    alone = permuted_labels(clips, 0, 0)
+    assert alone == {clip.name: clip.emotion for clip in clips}  # would be no control

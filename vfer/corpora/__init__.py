@@ -77,6 +77,9 @@ class Facts:
         defaults: The classes taken where ``data.classes`` is null; empty for all.
         broken: Names of clips known not to be usable, without folder and suffix.
         beside: What the files of a suffix are that come with the clips and are only counted.
+        clips: Clips of a whole copy, where those of each class are not known.
+        subjects_known: Whether a copy tells who is seen. Where not, each clip's subject is its
+            name, the folds must be the corpus's own, and results speak of clips, not of people.
         paper_clips: Clips that Pan et al. 2019 count, or None where they do not use it.
         paper_segments: Segments that they take of them, or None.
         paper_accuracy: Their accuracy, %, or None.
@@ -93,6 +96,8 @@ class Facts:
     defaults: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
+    clips: int | None = None
+    subjects_known: bool = True
     paper_clips: int | None = None
     paper_segments: int | None = None
     paper_accuracy: float | None = None
@@ -126,6 +131,11 @@ class Corpus:
     missing: tuple[tuple[str, str], ...] = ()
     aside: tuple[tuple[str, int], ...] = ()
     facts: Facts | None = None
+
+    @property
+    def subjects_known(self) -> bool:
+        """Whether it is told who is seen in a clip; else each clip is a subject of its own."""
+        return self.facts is None or self.facts.subjects_known
 
 
 class Adapter(Protocol):

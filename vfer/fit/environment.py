@@ -72,6 +72,7 @@ def write_environment(run: Run) -> str:
                 "classes": list(run.corpus.classes),
                 "clips": len(run.corpus.clips),
                 "fingerprint": fingerprint,
+                **({} if run.corpus.subjects_known else {"unit": "clip"}),
             },
         },
     )

@@ -28,10 +28,8 @@ def train_final(run: Run, tracker: Tracker, console: Console) -> None:
     fold = Fold(len(run.groups), everybody, Part((), (), ()), final=True)
     directory = config.output / bundle.FINAL
     subjects = {clip.subject for clip in fold.train.clips}
-    console.print(
-        f"{fold.title}: {len(fold.train.clips)} clips of all {len(subjects)} subjects to train on, "
-        "none to test"
-    )
+    of = f" of all {len(subjects)} subjects" if run.corpus.subjects_known else ""
+    console.print(f"{fold.title}: {len(fold.train.clips)} clips{of} to train on, none to test")
     experiment = tracker.start(fold.folder)
 
     def logs(stage: Path) -> list[Logger]:

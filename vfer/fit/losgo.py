@@ -23,7 +23,7 @@ from vfer.results import bundle
 from vfer.results.apart import UNTESTED
 from vfer.results.clips import ClipFacts, write_clips
 from vfer.results.faces import write_faces
-from vfer.results.scoring import Header, mean_softmax
+from vfer.results.scoring import OFFICIAL, Header, mean_softmax
 from vfer.results.tables import (
     ClipResult,
     CurvePoint,
@@ -202,9 +202,12 @@ def finish(run: Run, tracker: Tracker, console: Console) -> None:
         if reason is not None
     ]
     protocol, classes = config.protocol, run.corpus.classes
+    known = run.corpus.subjects_known
     header = Header(
-        run.corpus.name, classes, "losgo", protocol.selection, [protocol.seed], protocol.control,
+        run.corpus.name, classes, "losgo" if known else OFFICIAL, protocol.selection,
+        [protocol.seed], protocol.control,
         apart=("subject", "sentence") if run.sentences else ("subject",),
+        unit="subject" if known else "clip",
     )  # fmt: skip
     facts = [
         ClipFacts(clip.name, clip.gender or "", clip.sentence or "", *run.store.made_from(clip))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from torch import Tensor
@@ -127,7 +127,9 @@ def split(run: Run, number: int, validation: bool = False) -> Fold:
     if len(set().union(*subjects)) < sum(len(names) for names in subjects):
         raise ValueError(f"fold {number}: a subject is on two sides")
     if run.config.protocol.control == "permuted_labels":
-        labels = permuted_labels(run.corpus.clips, run.config.protocol.seed, number)
+        within: Literal["subject", "fold"] = "subject" if run.corpus.subjects_known else "fold"
+        seed = run.config.protocol.seed
+        labels = permuted_labels(run.corpus.clips, seed, number, within=within)
         train = _relabelled(train, labels)
         sides[1:] = [_relabelled(one, labels) for one in sides[1:]]  # nor is chosen by true ones
     return Fold(number, train, sides[0], sides[1] if validation else None)
@@ -154,6 +156,11 @@ def groups_of(corpus: Corpus, config: Config) -> Groups:
     folds = config.protocol.folds
     if folds == "official":
         return official(corpus.clips)
+    if not corpus.subjects_known:
+        raise UsageError(
+            f"protocol.folds must be official: {corpus.name} does not tell who is seen in a clip, "
+            "so that groups dealt here would keep no person apart. Give --protocol.folds official"
+        )
     if folds.subjects is not None:
         return explicit(corpus.clips, folds.subjects)
     count = folds.groups

@@ -39,6 +39,5 @@ def make_page(config: Config, console: Console) -> None:
         console.print(f"the page of held-out clips could not be made; the bundle is whole: {said}")
         return
     console.print(
-        f"watch {count} clips of people whom the model had not seen: open {page / 'index.html'} in "
-        "a browser"
+        f"watch {count} clips that the model had not seen: open {page / 'index.html'} in a browser"
     )

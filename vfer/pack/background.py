@@ -4,7 +4,8 @@ from vfer.corpora import Facts, named, names
 from vfer.report.bundles import Model
 from vfer.report.parts import Grid, Section
 from vfer.report.published import in_papers_order
-from vfer.report.sheets.answers import clips_of, excluded_reasons, people_of, setting
+from vfer.report.sheets.answers import clips_of, excluded_reasons, setting, tested
+from vfer.results.unit import unit_of
 
 DRAWN, OWN = "facs", "manifest"
 
@@ -26,9 +27,10 @@ def corpus_section(model: Model, facts: Facts | None, title: str) -> Section:
     """Say what the model was trained on."""
     results = model.results
     clips = clips_of(model)
+    of = f" of {tested(model)}" if unit_of(results).known else ""
     text = [
-        f"Trained on {title}, called {results['corpus']} in the figures: {len(clips)} clips of "
-        f"{people_of(model)} people take part."
+        f"Trained on {title}, called {results['corpus']} in the figures: {len(clips)} clips{of} "
+        f"take part.{'' if of else ' Who is seen in them is not known.'}"
     ]
     if facts is None:
         text.append(

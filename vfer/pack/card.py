@@ -19,18 +19,19 @@ from vfer.report.one_model import class_section, coverage_section, probability_s
 from vfer.report.parts import Grid, Section
 from vfer.report.people import GENDER_UNKNOWN, gender_grid
 from vfer.report.result import result_section
-from vfer.report.sheets.answers import people_of
+from vfer.report.sheets.answers import tested
 from vfer.report.sheets.data import machine, transformations
 from vfer.report.sheets.judged import models as settings
 from vfer.report.sheets.judged import selection
 from vfer.results.bundle import FINAL
+from vfer.results.unit import unit_of
 
 BELOW = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """The confidences of which the card says what abstaining below them does."""
 NOT_MEASURED = (
-    "LOSGO measured the models of the folds, each on people whom it was not trained on. The final "
-    "model was trained on all of them, so that nobody is left to measure it on: no figure here is "
-    "of it. That it is about as good is an assumption."
+    "Cross-validation measured the models of the folds, each on what it was not trained on. The "
+    "final model was trained on all of it, so that nobody is left to measure it on: no figure "
+    "here is of it. That it is about as good is an assumption."
 )
 _LAW = (
     "In the European Union the AI Act (Regulation (EU) 2024/1689) forbids in Art. 5(1)(f) to place "
@@ -78,16 +79,19 @@ def licence_page(model: Model) -> str:
 
 def _what(model: Model, models: Bundle, title: str) -> Section:
     results, folds = model.results, [fold for fold in models.stages if fold != FINAL]
-    groups = results["protocol"]["groups"]
+    groups, unit = results["protocol"]["groups"], unit_of(results)
+    protocol = f"leave-one-subject-group-out cross-validation (LOSGO, {groups} groups of people)"
+    if not unit.known:
+        protocol = f"cross-validation on the corpus's {groups} official folds of clips"
     text = [
         f"Says which of {len(models.classes)} expressions a face in a video shows, and when: "
         f"{', '.join(models.classes)}. Faces are found and followed, aligned by the eyes, and "
         f"windows of {models.data.segment_length} frames are classified: Pan et al. 2019, Deep "
         "Temporal–Spatial Aggregation for Video-Based Facial Expression Recognition, "
         "https://doi.org/10.3390/sym11010052, by the package vfer.",
-        f"Trained on {title}. By leave-one-subject-group-out cross-validation (LOSGO, {groups} "
-        f"groups of people) accuracy over all clips is {pooled(results['accuracy'])} % and UAR "
-        f"{pooled(results['uar'])} %, with 95 % intervals over people; chance is "
+        f"Trained on {title}. By {protocol} accuracy over all clips is "
+        f"{pooled(results['accuracy'])} % and UAR "
+        f"{pooled(results['uar'])} %, with 95 % intervals over {unit.people}; chance is "
         f"{percent(results['chance'])} %.",
     ]
     if folds:
@@ -96,7 +100,7 @@ def _what(model: Model, models: Bundle, title: str) -> Section:
         text.append(f"The folder holds {held}.")
     if FINAL in models.stages:
         also = " also" if folds else ""
-        text.append(f"It{also} holds the final model, trained on all subjects. {NOT_MEASURED}")
+        text.append(f"It{also} holds the final model, trained on all {unit.plural}. {NOT_MEASURED}")
     return Section("What it is", text=text)
 
 
@@ -164,6 +168,8 @@ def _probabilities(model: Model, found: OutOfFold | None) -> Section:
         text = ["There are no predictions out of fold: probabilities are not calibrated."]
         return Section("Calibration", text=text, parts=parts)
     temperature = fit_temperature(found)
+    known = unit_of(model.results).known
+    unseen = "people whom it had not seen" if known else "clips that it had not seen"
     rows = []
     for below in BELOW:
         told = abstain(found, temperature, below)
@@ -177,7 +183,7 @@ def _probabilities(model: Model, found: OutOfFold | None) -> Section:
     )
     text = [
         f"Logits are divided by the temperature {temperature:.3g}, fitted by log-loss to what each "
-        f"fold's model said of {len(found.truth)} windows of people whom it had not seen (Guo et "
+        f"fold's model said of {len(found.truth)} windows of {unseen} (Guo et "
         "al. 2017). It holds for such people and recordings, and for the mean of several models or "
         "windows it is rather too modest. The first table is of clips, without it."
     ]
@@ -199,7 +205,7 @@ def _limits(model: Model, models: Bundle, title: str) -> Section:
     faces = models.faces
     text = [
         "It knows the people, the light, the cameras and the way of showing expressions of "
-        f"{title}: {people_of(model)} people. How it does on others, on expressions that are felt "
+        f"{title}: {tested(model)}. How it does on others, on expressions that are felt "
         "rather than shown for a camera, or on another corpus was not measured here; vfer.evaluate "
         "measures the latter.",
         "It always knows only its own classes: every face gets one of them, unless it abstains. "

@@ -11,6 +11,7 @@ import yaml
 
 from vfer.report.bundles import Model
 from vfer.results.tally import MEASURES
+from vfer.results.unit import unit_of
 
 _METRICS = {
     "accuracy": ("accuracy", "accuracy (WAR)"),
@@ -42,14 +43,18 @@ def metadata(model: Model, title: str, licence: str | None) -> dict[str, Any]:
     """
     results = model.results
     corpus, groups = clean(results["corpus"]), results["protocol"]["groups"]
-    figures = []
+    unit, figures = unit_of(results), []
+    kind_of = "LOSGO" if unit.known else "official"
+    split = f"leave-one-subject-group-out, {groups} folds"
+    if not unit.known:
+        split = f"{groups} official folds of clips"
     for measure in MEASURES:
         kind, called = _METRICS[measure]
         one = results[measure]
         figures += [
             {
                 "type": kind,
-                "name": f"{called}, mean over {groups} LOSGO folds",
+                "name": f"{called}, mean over {groups} {kind_of} folds",
                 "value": round(one["mean"], 4),
                 "args": {"std_over_folds": round(one["std"], 4)},
             },
@@ -57,7 +62,7 @@ def metadata(model: Model, title: str, licence: str | None) -> dict[str, Any]:
                 "type": kind,
                 "name": f"{called}, over all clips",
                 "value": round(one["pooled"], 4),
-                "args": {"ci95_over_subjects": [round(end, 4) for end in one["ci95"]]},
+                "args": {f"ci95_over_{unit.plural}": [round(end, 4) for end in one["ci95"]]},
             },
         ]
     terms = {"license": licence}
@@ -73,7 +78,7 @@ def metadata(model: Model, title: str, licence: str | None) -> dict[str, Any]:
         "pipeline_tag": "video-classification",
         "tags": [
             "facial-expression-recognition", "emotion-recognition", "video", "optical-flow",
-            "leave-one-subject-group-out",
+            *(["leave-one-subject-group-out"] if unit.known else []),
         ],
         "datasets": [_slug(corpus)],
         "metrics": list(dict.fromkeys(kind for kind, _ in _METRICS.values())),
@@ -89,7 +94,7 @@ def metadata(model: Model, title: str, licence: str | None) -> dict[str, Any]:
                         "dataset": {
                             "type": _slug(corpus),
                             "name": clean(title),
-                            "split": f"leave-one-subject-group-out, {groups} folds",
+                            "split": split,
                         },
                         "metrics": figures,
                     }

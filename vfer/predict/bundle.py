@@ -27,8 +27,8 @@ Fold = int | Literal["final"]
 
 
 _NOT_MEASURED = (
-    "This is the final model, trained on all subjects: LOSGO measured the models of the folds, not "
-    "this one. The temperature, and what abstaining does, are theirs."
+    "This is the final model, trained on everything: cross-validation measured the models of the "
+    "folds, not this one. The temperature, and what abstaining does, are theirs."
 )
 
 

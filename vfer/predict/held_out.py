@@ -1,6 +1,7 @@
 """Clips of a bundle's own corpus, each with the fold whose model has not seen its subject."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class Job:
     path: Path
     fold: Fold | None
     notes: tuple[str, ...] = ()
+
+
+def _who(row: Mapping[str, str]) -> str:
+    """Name what was held out of a row of ``predictions.csv``: a clip where nobody is known."""
+    return "The clip" if row["subject"] == row["clip"] else f"Subject {row['subject']}"
 
 
 def held_out_clips(run: Path, count: int, console: Console) -> list[Job]:
@@ -64,8 +70,9 @@ def held_out_clips(run: Path, count: int, console: Console) -> list[Job]:
             paths[row["clip"]],
             int(row["fold"]),
             (
-                f"Subject {row['subject']} was held out: the model of fold {row['fold']} was not "
-                f"trained on them. The clip is labelled {row['label']}.",
+                f"{_who(row)} was held out: the model of fold {row['fold']} was not trained on "
+                f"{'it' if row['subject'] == row['clip'] else 'them'}. The clip is labelled "
+                f"{row['label']}.",
             ),
         )
         for row in chosen.values()

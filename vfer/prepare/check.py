@@ -134,8 +134,12 @@ def compare_copy(corpus: Corpus, config: DataConfig, deep: Console | None = None
     subjects = facts.subjects if facts else None
     known = [per_class.get(name) for name in taken.classes]
     total = None if None in known else sum(n for n in known if n is not None)
+    if facts and taken.classes == corpus.classes and facts.clips is not None:
+        total = facts.clips
     whole = {clip.subject for clip in corpus.clips if clip.excluded is None}
-    counts = [Count("subjects", len(whole), subjects), Count("clips", len(used), total)]
+    counts = [Count("clips", len(used), total)]
+    if corpus.subjects_known:
+        counts.insert(0, Count("subjects", len(whole), subjects))
     counts += [Count(name, found[name], per_class.get(name)) for name in taken.classes]
 
     seen = {clip.name: wrong_head(clip.path) for clip in corpus.clips}

@@ -235,7 +235,8 @@ def crops_figure(corpus: Corpus, store: CropStore, config: FlowConfig, columns: 
             for image, axes in zip(images, places, strict=True):
                 axes.imshow(image, extent=(0, WIDTH, HEIGHT, 0))
                 axes.set(xticks=[], yticks=[])
-        grid[2 * row, 0].set_ylabel(f"{clip.emotion}\nsubject {clip.subject}", fontsize=7)
+        who = f"\nsubject {clip.subject}" if corpus.subjects_known else ""
+        grid[2 * row, 0].set_ylabel(f"{clip.emotion}{who}", fontsize=7)
         grid[2 * row + 1, 0].set_ylabel("flow", fontsize=7)
     return figure
 

@@ -16,13 +16,14 @@ from vfer.report.published import PAPERS_LEAD
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.scoring import CROSS_CORPUS, NESTED
 from vfer.results.tally import counted
+from vfer.results.unit import unit_of
 
 DEMO = (87.1, 89.2)
 """Accuracy of configs/demo.yaml with seed 0 on two processors, %: why machines are a source."""
 MACHINE = ("device", "processor", "platform", "threads", "python", "commit", "packages.")
 """The keys of ``environment.json`` in which two runs of the same config may differ."""
 _TOO_FEW = ": too few, it is more"
-_PEOPLE, _SEED, _GROUPS, _MACHINE = "people", "seed", "group assignment", "machine"
+_SEED, _GROUPS, _MACHINE = "seed", "group assignment", "machine"
 
 
 class Source(NamedTuple):
@@ -83,10 +84,11 @@ def _people(model: Model) -> Source:
     low, high = model.summary["accuracy"]["ci95"]
     std = (high - low) / (2 * 1.96)
     subjects = len({row.subject for row in counted(model.runs[0].tables.clips)})
-    told = f"bootstrap over {subjects} people"
+    people = unit_of(model.results).people
+    told = f"bootstrap over {subjects} {people}"
     if subjects < MIN_SUBJECTS:
         told += _TOO_FEW
-    return Source(_PEOPLE, model.name, std, exceeded_by_chance(std, math.inf), told)
+    return Source(people, model.name, std, exceeded_by_chance(std, math.inf), told)
 
 
 def _command(model: Model, option: str, name: str) -> str:
@@ -188,8 +190,8 @@ def _verdict(sources: Sequence[Source]) -> str:
             f" Here {name} alone sets two equal models up to {100 * chance:.1f} points apart by "
             "chance."
         )
-    elif any(one.told.endswith(_TOO_FEW) for one in sources):
-        said += " What was measured here is less than that, but of too few people to know."
+    elif few := [one.name for one in sources if one.told.endswith(_TOO_FEW)]:
+        said += f" What was measured here is less than that, but of too few {few[0]} to know."
     else:
         said += " Each source of chance that was measured here is less than that."
     if missing:
@@ -200,6 +202,7 @@ def _verdict(sources: Sequence[Source]) -> str:
 def noise_section(models: Sequence[Model]) -> Section:
     """Say what of a difference is chance, from what was measured."""
     sources, several = sources_of(models), len(models) > 1
+    people = unit_of(models[0].results).people
 
     def points(value: float | None) -> str:
         return "–" if value is None else f"{100 * value:.1f}"
@@ -226,7 +229,8 @@ def noise_section(models: Sequence[Model]) -> Section:
                 rows,
                 "Two figures of equal models that differ in this one thing are further apart in 1 "
                 "of 20 cases: √2 · std · Student's t, which is large where few runs tell the std. "
-                "People: two sets of people of this number. Two models on the same people, "
+                f"{people.capitalize()}: two sets of {people} of this number. Two models on the "
+                f"same {people}, "
                 "groups, seed and machine are compared by the paired test.",
                 terminal=2 + several,
             )

@@ -21,6 +21,7 @@ from vfer.results.probabilities import BINS, score_probabilities
 from vfer.results.scoring import optimism_gap, stream_rows
 from vfer.results.tables import ClipResult
 from vfer.results.tally import tally
+from vfer.results.unit import unit_of
 
 HARDEST = 8
 """How many of the hardest clips are shown."""
@@ -47,16 +48,18 @@ def sections_of_one(model: Model) -> list[Section]:
 
 
 def _folds(run: Bundle) -> Section:
+    unit = unit_of(run.results)
     rows = [
         [
             *(str(fold[name]) for name in ("fold", "clips", "segments")),
             *(percent(fold[name]) for name in ("accuracy", "uar", "macro_f1")),
-            ", ".join(fold["subjects"]),
+            *([", ".join(fold["subjects"])] if unit.known else []),
         ]
         for fold in run.results["folds"]
     ]
-    columns = ("fold", "clips", "segments", "accuracy, %", "UAR, %", "macro-F1, %", "subjects")
-    title = "Each fold is tested on people that it was not trained on"
+    columns: tuple[str, ...] = ("fold", "clips", "segments", "accuracy, %", "UAR, %", "macro-F1, %")
+    columns += ("subjects",) if unit.known else ()
+    title = f"Each fold is tested on {unit.people} that it was not trained on"
     segments = percent(run.results["segment_accuracy"])
     note = (
         f"Segments of scored clips by themselves: accuracy {segments} %. Clips without a face and "
@@ -68,7 +71,7 @@ def _folds(run: Bundle) -> Section:
 def _streams(run: Bundle) -> Section | None:
     """Compare the whole model with its streams; None where it has none."""
     classes, clips = run.results["classes"], run.tables.clips
-    rows = []
+    rows, over = [], unit_of(run.results).plural
     for name in run.results["streams"]:
         alone = stream_rows(run.tables, name)
         paired = difference(paired_differences([alone], [clips], classes)["accuracy"])
@@ -85,11 +88,11 @@ def _streams(run: Bundle) -> Section | None:
         parts=[
             Grid(
                 "streams",
-                "Pooled over all clips, with 95 % intervals over subjects",
+                f"Pooled over all clips, with 95 % intervals over {over}",
                 ("", "accuracy, %", "interval", "UAR, %", "whole model − this"),
                 [*rows, ["the whole model", *_with_interval(clips, classes), ""]],
                 "Difference in points of accuracy, with the interval and p of a sign-flip test "
-                "over subjects.",
+                f"over {over}.",
             )
         ],
     )
@@ -140,19 +143,21 @@ def probability_section(run: Bundle) -> Section | None:
     ]
     if not rows:
         return None
+    unit = unit_of(run.results)
     return Section(
         "Probabilities",
         parts=[
             Grid(
                 "probabilities",
-                "Of scored clips, with 95 % intervals over subjects",
+                f"Of scored clips, with 95 % intervals over {unit.plural}",
                 ("", "value", "low", "high"),
                 rows,
                 "Macro AUC: each class against the rest, 0.5 is chance and 1 the best. Brier "
                 "score: squared distance from the truth summed over classes, 0 is the best and 2 "
                 "the worst. Expected calibration error: of the answer's probability in "
                 f"{BINS} bins, 0 is the best; with few clips it is too large, and so is its "
-                "interval, which with fewer than 40 people often leaves the true value out.",
+                f"interval, which with fewer than 40 {unit.people} often leaves the true value "
+                "out.",
             )
         ],
     )
@@ -218,15 +223,23 @@ def _hardest(run: Bundle) -> Section:
         if row.probabilities is not None
     ]
     hardest = sorted(scored, key=lambda pair: (pair[0], pair[1].clip))[:HARDEST]
+    known = unit_of(run.results).known
     rows = [
-        [str(k), row.clip, row.subject, row.label, str(row.prediction(classes)), percent(p)]
+        [
+            str(k),
+            row.clip,
+            *([row.subject] if known else []),
+            row.label,
+            str(row.prediction(classes)),
+            percent(p),
+        ]
         for k, (p, row) in enumerate(hardest, 1)
     ]
     parts: list[Grid | Picture] = [
         Grid(
             "hardest",
             "The least probability of the true class",
-            ("", "clip", "subject", "class", "taken for", "probability, %"),
+            ("", "clip", *(["subject"] if known else []), "class", "taken for", "probability, %"),
             rows,
         )
     ]

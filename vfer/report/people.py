@@ -10,6 +10,7 @@ from vfer.report.parts import Grid, Picture, Section
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.paired import MIN_FOR_INTERVAL
 from vfer.results.tally import counted
+from vfer.results.unit import unit_of
 
 GENDER_UNKNOWN = "Gender is not known to the bundle: the corpus does not tell it."
 
@@ -38,8 +39,13 @@ def gender_grid(found: dict[str, Any]) -> Grid:
     )
 
 
-def people_section(run: Bundle) -> Section:
-    """Show how well each subject is recognised, and women and men where they can be told."""
+def people_section(run: Bundle) -> Section | None:
+    """Show how well each subject is recognised, and women and men where they can be told.
+
+    None where it is not known who is seen.
+    """
+    if not unit_of(run.results).known:
+        return None
     genders = run.results.get("by_gender")
     of_subject: dict[str, list[bool]] = defaultdict(list)
     for row in counted(run.tables.clips):

@@ -16,19 +16,18 @@ from vfer.report.runs import section_of_runs
 from vfer.report.selection import how_selected, selection_warnings
 from vfer.report.several_models import sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
-from vfer.results.scoring import CONTROLS, CROSS_CORPUS
+from vfer.results.scoring import CROSS_CORPUS, OFFICIAL
 from vfer.results.tally import MEASURES, counted
+from vfer.results.unit import UNKNOWN, control_text, unit_of
 
 
 def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
     """List what is to be known before a result is believed."""
     warnings = []
     for bundle in bundles:
-        control = bundle.results["protocol"].get("control")
-        if control is not None:
-            warnings.append(
-                f"{bundle.path.name} is a control, no result of the model: {CONTROLS[control]}."
-            )
+        if bundle.results["protocol"].get("control") is not None:
+            told = control_text(bundle.results)
+            warnings.append(f"{bundle.path.name} is a control, no result of the model: {told}.")
         if bundle.wrong:
             first = "; ".join(str(difference)[:200] for difference in bundle.wrong[:3])
             warnings.append(
@@ -43,18 +42,21 @@ def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
                 f"{', '.join(unlike)} (made_with in its environment.json)."
             )
     subjects = min(len({r.subject for r in counted(bundle.tables.clips)}) for bundle in bundles)
+    unit = unit_of(bundles[0].results)
+    if not unit.known:
+        warnings.append(UNKNOWN)
     if subjects < MIN_SUBJECTS:
-        warnings.append(
-            f"{subjects} subjects: with fewer than {MIN_SUBJECTS} the intervals are too narrow."
-        )
+        few = f"with fewer than {MIN_SUBJECTS} the intervals are too narrow."
+        warnings.append(f"{subjects} {unit.plural}: {few}")
     return warnings
 
 
+_ORIENTATION = "some from an iteration chosen on the test group: they are for orientation."
 _PUBLISHED = (
-    "Published figures come from other subject groups, and some from an iteration chosen on the "
-    "test group: they are for orientation. Pan et al. do not say whether their accuracy is of "
-    "clips or of segments."
+    f"Published figures come from other subject groups, and {_ORIENTATION} Pan et al. do not say "
+    "whether their accuracy is of clips or of segments."
 )
+_PUBLISHED_OF_CLIPS = f"Published figures are of the same official folds, {_ORIENTATION}"
 
 
 def _result_table(models: Sequence[Model]) -> Grid:
@@ -81,16 +83,17 @@ def _result_table(models: Sequence[Model]) -> Grid:
         uar = "" if one.uar is None else f"{one.uar:g}"  # as printed there
         where = ", ".join(text for text in (one.where, one.note) if text)
         rows.append([one.who, f"{one.accuracy:g}", "", uar, "", "", where])
+    note = _PUBLISHED if unit_of(results).known else _PUBLISHED_OF_CLIPS
     return Grid(
         "result",
         "Accuracy is the share of clips recognised (WAR); pooled is over all clips, with a 95 % "
-        "interval over subjects",
+        f"interval over {unit_of(results).plural}",
         (
             "", "accuracy, %", "accuracy, pooled, %", "UAR, %", "UAR, pooled, %",
             "macro-F1, pooled, %", "what it is",
         ),
         rows,
-        _PUBLISHED if others else "Nothing is published on this corpus.",
+        note if others else "Nothing is published on this corpus.",
         terminal=4,
     )  # fmt: skip
 
@@ -157,6 +160,8 @@ def result_section(models: Sequence[Model]) -> Section:
     """Show models of one corpus beside chance and what is published."""
     results = models[0].results
     how = f"Leave-one-subject-group-out with {results['protocol']['groups']} groups"
+    if results["protocol"]["name"] == OFFICIAL:
+        how = f"The corpus's {results['protocol']['groups']} official folds, of clips"
     if results["protocol"]["name"] == CROSS_CORPUS:
         how = "Models of another corpus, which have seen none of these videos (models.json)"
     return Section(

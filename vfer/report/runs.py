@@ -8,6 +8,7 @@ import numpy as np
 from vfer.report.bundles import DEALT, Model
 from vfer.report.numbers import percent
 from vfer.report.parts import Grid, Section
+from vfer.results.unit import unit_of
 
 Groups = frozenset[frozenset[str]]
 
@@ -25,9 +26,10 @@ def section_of_runs(models: Sequence[Model]) -> Section:
         for model in models
         for run in model.runs
     ]
+    unit = unit_of(models[0].results)
     text = (
-        "The ± of a model of several runs is the spread between these; the interval over subjects "
-        "is that between people. Neither holds the other."
+        f"The ± of a model of several runs is the spread between these; the interval over "
+        f"{unit.plural} is that between {unit.people}. Neither holds the other."
     )
     if dealt:
         text += (

@@ -7,6 +7,7 @@ from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import percent
 from vfer.report.parts import Grid, Section
 from vfer.results.scoring import NESTED
+from vfer.results.unit import unit_of
 
 _SAID = {
     "last": "Each stage ends with its last iteration: none was selected.",
@@ -31,7 +32,8 @@ def how_selected(models: Sequence[Model]) -> list[str]:
     else:
         said = [f"{', '.join(of)}: {_SAID[kind]}" for kind, of in names.items()]
     if len(models) > 1 and not _swept(models):
-        said.append(f"These {len(models)} models were tested on the same people. {_BEST}")
+        people = unit_of(models[0].results).people
+        said.append(f"These {len(models)} models were tested on the same {people}. {_BEST}")
     return said
 
 
@@ -40,17 +42,17 @@ def selection_warnings(models: Sequence[Model]) -> list[str]:
     swept = _swept(models)
     if not swept:
         return []
-    told = swept[0].environment["sweep"]
+    told, people = swept[0].environment["sweep"], unit_of(models[0].results).people
     if len(models) > 1:
         return [
             f"{len(swept)} of these models are points of a sweep{_over(told)}, tested on the same "
-            f"people. {_BEST}"
+            f"{people}. {_BEST}"
         ]
     count = "one point" if told.get("points") is None else f"one of {told['points']} points"
     return [
-        f"{models[0].name} is {count} of a sweep{_over(told)}, all tested on the same people. If "
-        "it was taken because it did best there, it was chosen on its own test groups: its figure "
-        "flatters, and is no result. vfer.sweep --nested chooses without the test groups."
+        f"{models[0].name} is {count} of a sweep{_over(told)}, all tested on the same {people}. "
+        "If it was taken because it did best there, it was chosen on its own test groups: its "
+        "figure flatters, and is no result. vfer.sweep --nested chooses without the test groups."
     ]
 
 

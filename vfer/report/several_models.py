@@ -11,6 +11,7 @@ from vfer.report.parts import Grid, Picture, Section
 from vfer.report.published import in_papers_order
 from vfer.report.runs import section_of_order
 from vfer.results.paired import MIN_FOR_INTERVAL, paired_differences
+from vfer.results.unit import unit_of
 
 
 def sections_of_several(models: Sequence[Model]) -> list[Section]:
@@ -56,15 +57,17 @@ def _against_first(models: Sequence[Model]) -> Section:
             refused.append(f"{model.name}: {error}")
             continue
         rows.append([model.name, difference(tested["accuracy"]), difference(tested["uar"])])
-    title = "Difference in points (95 % interval), p"
+    title, unit = "Difference in points (95 % interval), p", unit_of(first.results)
+    anybody = "any person" if unit.known else "any clip"
     header = ("", "accuracy", "UAR")
     return Section(
         f"Against {first.name}",
         text=[
-            "A sign-flip test over subjects: were two models equal, their answers of any person "
-            "could change places. The interval holds the differences that the test does not "
-            f"reject at 0.05; with fewer than {MIN_FOR_INTERVAL} subjects it can reject none, and "
-            "there is no interval. The variance between training runs is not in it; give several "
+            f"A sign-flip test over {unit.plural}: were two models equal, their answers of "
+            f"{anybody} could change places. The interval holds the differences that the test "
+            "does not reject at 0.05; with fewer than "
+            f"{MIN_FOR_INTERVAL} {unit.plural} it can reject none, and there is no interval. "
+            "The variance between training runs is not in it; give several "
             "seeds to see that. p is for one comparison that was decided on beforehand: of many, "
             "some are small by chance."
         ],
@@ -130,7 +133,8 @@ def _swept(models: Sequence[Model], key: str, second: str = "") -> Picture:
             )
         )
     drawn = figures.swept_figure(placed, key, second, models[0].results["chance"])
-    what = "with 95 % intervals over subjects; small dots are single runs"
+    over = unit_of(models[0].results).plural
+    what = f"with 95 % intervals over {over}; small dots are single runs"
     if not key:
         return Picture("models", drawn, f"Accuracy of each model, {what}")
     name = key.rsplit(".", 1)[-1].replace("_", "-")

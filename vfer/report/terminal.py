@@ -12,8 +12,9 @@ from vfer.report.numbers import percent, pooled, spread
 from vfer.report.parts import Grid, Section
 from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import MIN_SUBJECTS
-from vfer.results.scoring import CONTROLS, optimism_gap
+from vfer.results.scoring import optimism_gap
 from vfer.results.tables import CurvePoint
+from vfer.results.unit import UNKNOWN, control_text, protocol_title, unit_of
 
 
 def print_tables(sections: Sequence[Section], console: Console) -> None:
@@ -36,12 +37,13 @@ def print_summary(
     results: dict[str, Any], curves: Sequence[CurvePoint], output: Path, console: Console
 ) -> None:
     """Print the protocol's figures, the streams beside the model, and where the files are."""
-    table = Table(title=f"LOSGO on {results['corpus']}, {results['protocol']['groups']} folds")
+    unit, folds = unit_of(results), results["folds"]
+    table = Table(title=f"{protocol_title(results)} on {results['corpus']}, {len(folds)} folds")
     for column in ("", "accuracy", "UAR"):
         table.add_column(column, justify="left" if not column else "right")
     both = (results["accuracy"], results["uar"])
     table.add_row("mean ± std over folds, %", *(spread(m) for m in both))
-    table.add_row("pooled (95 % interval), %", *(pooled(m) for m in both))
+    table.add_row(f"pooled (95 % interval over {unit.plural}), %", *(pooled(m) for m in both))
     for stream, name in (("spatial", "stage 1 alone"), ("temporal", "stage 2 alone")):
         if stream in results["streams"]:
             scores = results["streams"][stream]
@@ -54,14 +56,14 @@ def print_summary(
     table.add_row(f"chance (1 of {classes}), %", percent(results["chance"]), percent(1 / classes))
     table.add_row("always the largest class, %", percent(results["majority"]), percent(1 / classes))
     console.print(table)
-    control = results["protocol"].get("control")
-    if control is not None:
-        console.print(f"a control, no result of the model: {CONTROLS[control]}")
-    folds = results["folds"]
+    if results["protocol"].get("control") is not None:
+        console.print(f"a control, no result of the model: {control_text(results)}")
+    if not unit.known:
+        console.print(UNKNOWN)
     subjects = sum(len(fold["subjects"]) for fold in folds)
     if subjects < MIN_SUBJECTS:
         console.print(
-            f"{subjects} subjects: with fewer than {MIN_SUBJECTS} the intervals are too narrow"
+            f"{subjects} {unit.plural}: with fewer than {MIN_SUBJECTS} the intervals are too narrow"
         )
     gap = optimism_gap(folds, curves)
     if gap is not None:
@@ -93,7 +95,8 @@ def print_runs(summary: dict[str, Any], output: Path, console: Console) -> None:
     if by_groups:
         what, numbers = "groups", summary["assignments"]
     many = "group assignments" if by_groups else "seeds"
-    table = Table(title=f"LOSGO on {summary['corpus']}, {len(numbers)} {many}")
+    title = f"{protocol_title(summary)} on {summary['corpus']}, {len(numbers)} {many}"
+    table, over = Table(title=title), unit_of(summary).plural
     for column in ("", "accuracy", "UAR"):
         table.add_column(column, justify="left" if not column else "right")
     both = (summary["accuracy"], summary["uar"])
@@ -102,7 +105,7 @@ def print_runs(summary: dict[str, Any], output: Path, console: Console) -> None:
         table.add_row(f"{what} {value}, mean over folds, %", *values)
     table.add_section()
     table.add_row(f"mean ± std over {many}, %", *(spread(m) for m in both))
-    table.add_row("pooled (95 % interval over subjects), %", *(pooled(m) for m in both))
+    table.add_row(f"pooled (95 % interval over {over}), %", *(pooled(m) for m in both))
     console.print(table)
     if by_groups:
         console.print(

@@ -22,7 +22,10 @@ NESTED = "nested"
 SELECTIONS = ("last", "validation", NESTED)
 CROSS_CORPUS = "cross_corpus"
 """Models on a corpus that they have not seen: one fold, which tests everybody."""
-PROTOCOLS = ("losgo", CROSS_CORPUS)
+OFFICIAL = "official"
+"""The corpus's own folds of clips, whose people are not known."""
+PROTOCOLS = ("losgo", OFFICIAL, CROSS_CORPUS)
+UNITS = ("subject", "clip")
 CONTROLS = {
     "permuted_labels": "trained on labels permuted within each subject",
     "shuffled_frames": "every clip's frames in random order",
@@ -44,6 +47,8 @@ class Header:
         seeds: Of the training runs behind the tables.
         apart: What training and testing do not share; see ``protocol.folds.apart``.
         control: What was taken away from the model, or None; see ``protocol.control``.
+        unit: One of `UNITS`: what folds keep together and intervals are over. It is ``clip`` where
+            the corpus does not tell who is seen; a row's subject is then its clip's name.
     """
 
     corpus: str
@@ -53,6 +58,7 @@ class Header:
     seeds: Sequence[int]
     control: str | None = None
     apart: Sequence[str] = ("subject",)
+    unit: str = "subject"
 
     @classmethod
     def of(cls, printed: Mapping[str, Any]) -> "Header":
@@ -60,8 +66,8 @@ class Header:
         names = ("corpus", "classes", "selection", "seeds")
         protocol, kept = printed["protocol"], {name: printed[name] for name in names}
         apart = protocol.get("apart", ["subject"])
-        control = protocol.get("control")
-        return cls(protocol=protocol["name"], control=control, apart=apart, **kept)
+        kept |= {"control": protocol.get("control"), "unit": protocol.get("unit", "subject")}
+        return cls(protocol=protocol["name"], apart=apart, **kept)
 
 
 def mean_softmax(scores: npt.NDArray[np.float64]) -> tuple[float, ...]:
@@ -169,6 +175,7 @@ def results(
             "groups": len(folds),
             **({} if header.control is None else {"control": header.control}),
             **({} if [*header.apart] == ["subject"] else {"apart": [*header.apart]}),
+            **({} if header.unit == "subject" else {"unit": header.unit}),
         },
         "selection": header.selection,
         "seeds": list(header.seeds),

@@ -6,7 +6,7 @@ training and in testing. A result under a control is none of the model; it is a 
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,9 @@ def _draws(seed: int, *name: int | str) -> np.random.Generator:
     return np.random.default_rng([seed, *np.hstack(words).tolist()])
 
 
-def permuted_labels(clips: Iterable[Clip], seed: int, fold: int) -> dict[str, str]:
+def permuted_labels(
+    clips: Iterable[Clip], seed: int, fold: int, *, within: Literal["subject", "fold"] = "subject"
+) -> dict[str, str]:
     """Permute the labels of each subject's clips among them.
 
     How often a subject shows each class stays as it is, so that nothing is left to be learnt but
@@ -37,17 +39,19 @@ def permuted_labels(clips: Iterable[Clip], seed: int, fold: int) -> dict[str, st
         clips: The corpus's clips; excluded ones take no part.
         seed: Which permutations; they do not depend on the order of the clips.
         fold: Of which fold.
+        within: Of what clips change labels: a subject's, or those of an official fold where
+            subjects are not known.
 
     Returns:
         Clip name → label to train with.
     """
-    of_subject = defaultdict(list)
+    together = defaultdict(list)
     for clip in sorted(clips, key=lambda one: one.name):
         if clip.excluded is None:
-            of_subject[clip.subject].append(clip)
+            together[clip.subject if within == "subject" else str(clip.fold)].append(clip)
     found: dict[str, str] = {}
-    for subject, own in of_subject.items():
-        order = _draws(seed, fold, subject).permutation(len(own)).tolist()
+    for name, own in together.items():
+        order = _draws(seed, fold, name).permutation(len(own)).tolist()
         found |= {clip.name: own[i].emotion for clip, i in zip(own, order, strict=True)}
     return found
 

@@ -118,7 +118,7 @@ def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[
 
 
 TOLD = (
-    "All points were tested on the same people. Whoever takes the best of these has chosen on the "
+    "All points were tested on the same clips. Whoever takes the best of these has chosen on the "
     "test groups, and its figure flatters: it is no result."
 )
 

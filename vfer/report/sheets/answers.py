@@ -9,6 +9,7 @@ from vfer.results.clips import ClipFacts
 from vfer.results.scoring import CROSS_CORPUS, NESTED
 from vfer.results.tables import ClipResult
 from vfer.results.tally import counted
+from vfer.results.unit import unit_of
 
 ANSWERED, PARTLY = "answered", "in part"
 YOURS = "not known to the bundle: yours to answer"
@@ -48,6 +49,11 @@ def clips_of(model: Model) -> list[ClipResult]:
 def people_of(model: Model) -> int:
     """Return how many people were tested."""
     return len({row.subject for row in clips_of(model)})
+
+
+def tested(model: Model) -> str:
+    """Say over how many people intervals are, or clips where nobody knows who is seen."""
+    return f"{people_of(model)} {unit_of(model.results).people}"
 
 
 def setting(model: Model, key: str) -> Any:  # noqa: ANN401 - any YAML value

@@ -12,11 +12,12 @@ from vfer.report.sheets.answers import (
     excluded_reasons,
     is_cross,
     own_classes,
-    people_of,
     set_to,
     setting,
+    tested,
 )
-from vfer.results.scoring import CONTROLS, NESTED
+from vfer.results.scoring import NESTED
+from vfer.results.unit import control_text, unit_of
 
 
 def data(model: Model) -> Answer:
@@ -88,11 +89,11 @@ def outcome(model: Model) -> Answer:
 
 def size(model: Model) -> Answer:
     """Answer 3e: clips, people, largest class."""
-    largest = model.results["majority"]
+    largest, unit = model.results["majority"], unit_of(model.results)
+    of = f" of {tested(model)}" if unit.known else ", who is seen is not known"
     return Answer(
         ANSWERED,
-        f"{len(clips_of(model))} clips of {people_of(model)} people; the largest class has "
-        f"{100 * largest:.1f} %.",
+        f"{len(clips_of(model))} clips{of}; the largest class has {100 * largest:.1f} %.",
     )
 
 
@@ -136,7 +137,6 @@ def transformations(model: Model) -> Answer:
         "model.input_size",
     )  # fmt: skip
     text = f"Crops of 150 × 110 pixels by the eyes, then segments: {set_to(model, *keys)}."
-    control = model.results["protocol"].get("control")
-    if control:
-        text += f" A control: {CONTROLS.get(control, control)}."
+    if model.results["protocol"].get("control"):
+        text += f" A control: {control_text(model.results)}."
     return Answer(ANSWERED, text)

@@ -11,11 +11,13 @@ from vfer.report.sheets.answers import (
     people_of,
     set_to,
     setting,
+    tested,
     yours,
 )
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.paired import MIN_FOR_INTERVAL
-from vfer.results.scoring import NESTED
+from vfer.results.scoring import NESTED, OFFICIAL
+from vfer.results.unit import unit_of
 
 
 def models(model: Model) -> Answer:
@@ -39,6 +41,12 @@ def evaluation(model: Model) -> Answer:
     if is_cross(model):
         return Answer(
             ANSWERED, "Models that were trained on another corpus are tested on all of it."
+        )
+    if protocol["name"] == OFFICIAL:
+        return Answer(
+            ANSWERED,
+            f"The corpus's {protocol['groups']} official folds, of clips, which are in folds.json. "
+            "Who is seen is not known, so that they may share people.",
         )
     folds = setting(model, "protocol.folds")
     how = "official groups" if folds == "official" else (
@@ -104,7 +112,7 @@ def metrics(model: Model) -> Answer:
 def uncertainty(model: Model) -> Answer:
     """Answer 7b: intervals and spreads."""
     people = people_of(model)
-    text = f"95 % bootstrap over {people} people"
+    text = f"95 % bootstrap over {tested(model)}"
     text += f" (too narrow with fewer than {MIN_SUBJECTS})" if people < MIN_SUBJECTS else ""
     over = "" if len(model.runs) == 1 else f"; ± between {model.over}"
     if over:
@@ -114,13 +122,13 @@ def uncertainty(model: Model) -> Answer:
 
 def tests(model: Model) -> Answer:
     """Answer 7c: the test between models."""
-    people = people_of(model)
+    people, unit = people_of(model), unit_of(model.results)
     text = (
-        "Models are compared by a sign-flip test over people: it takes them to be exchangeable "
-        "between equal models, and nothing else"
+        f"Models are compared by a sign-flip test over {unit.people}: it takes them to be "
+        "exchangeable between equal models, and nothing else"
     )
     if people < MIN_FOR_INTERVAL:
-        text += f"; of {people} people it can reject nothing at 0.05"
+        text += f"; of {tested(model)} it can reject nothing at 0.05"
     return Answer(ANSWERED, f"{text}.")
 
 

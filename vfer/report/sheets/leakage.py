@@ -17,9 +17,11 @@ from vfer.report.sheets.answers import (
     own_classes,
     people_of,
     setting,
+    tested,
     yours,
 )
-from vfer.results.scoring import NESTED
+from vfer.results.scoring import NESTED, OFFICIAL
+from vfer.results.unit import unit_of
 
 KEPT, POSSIBLE = "kept out", "possible"
 _SELECTION = {
@@ -40,7 +42,8 @@ def _no_test_set(model: Model) -> Answer:
             f"It is a point of {sweep}, all tested on the same groups. Taken because it was best "
             "there, it has no test set of its own: vfer.sweep --nested.",
         )
-    trained = "other people than those that it trained on, by the records of all its stages"
+    people = unit_of(model.results).people
+    trained = f"other {people} than those that it trained on, by the records of all its stages"
     if is_cross(model):
         trained = "a corpus of which its models have seen no video (models.json)"
     kind = _SELECTION[model.results["selection"]]
@@ -128,8 +131,14 @@ def _temporal(model: Model) -> Answer:
 def _dependence(model: Model) -> Answer:
     people, clips = people_of(model), len(clips_of(model))
     protocol = model.results["protocol"]
+    if protocol["name"] == OFFICIAL:
+        return Answer(
+            POSSIBLE,
+            f"{clips} clips in {protocol['groups']} official folds. Who is seen is not known: one "
+            "person, film or scene may be in training and in test clips.",
+        )
     if is_cross(model):
-        return Answer(KEPT, f"{people} people of another corpus than the models were trained on.")
+        return Answer(KEPT, f"{tested(model)} of another corpus than the models were trained on.")
     if people == clips:
         return yours(
             f"Each of {clips} clips has a subject of its own.", "Whether a person is in two groups"
@@ -156,7 +165,8 @@ def _sampling(model: Model) -> Answer:
     if genders:
         counts = ", ".join(f"{one['subjects']} {gender}" for gender, one in genders.items())
         text += f" People: {counts}."
-    return yours(text, "Whether these people and clips are of the kind that you speak of")
+    who = "these people and clips" if unit_of(model.results).known else "these clips"
+    return yours(text, f"Whether {who} are of the kind that you speak of")
 
 
 LEAKAGE: tuple[Question, ...] = (
