@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.corpora.test_enterface import segmented, touch, unsegmented
+from tests.corpora.wild import small_copy
 from vfer.config.keys import differing
 from vfer.config.parser import parse
 from vfer.config.tree import DataConfig
@@ -24,6 +25,7 @@ CONFIGS = sorted(HERE.parent.joinpath("configs").glob("*.yaml"))
 SPLITS = {  # of a small tree: groups, subjects
     "enterface": (5, 43), "enterface_blocks": (5, 43), "baum1s": (5, 5), "ravdess": (6, 24),
     "cremad": (5, 5), "savee": (4, 4), "rml": (5, 8), "manifest": (5, 5),
+    "dfew": (5, 14), "mafw": (5, 14),
 }  # fmt: skip
 BASIC = {"anger": 56, "disgust": 80, "fear": 37, "happiness": 173, "sadness": 134, "surprise": 41}
 
@@ -69,6 +71,8 @@ def small_tree(corpus, root):
         touch(root / "AudioVisualClip", *savee_clips(1))
     elif corpus == "rml":
         touch(root, *(f"s{s}/an1.avi" for s in range(1, 9)))
+    elif corpus in ("dfew", "mafw"):
+        small_copy(corpus, root)
     elif corpus == "manifest":
         touch(root, *(f"{s}.mp4" for s in "abcde"))
         rows = "".join(f"{s}.mp4,{s},{e},{k % 2}\n" for k, (s, e) in
@@ -105,11 +109,17 @@ def test_every_other_config_is_of_the_built_in_corpus():
 @pytest.mark.parametrize("stem", sorted(SPLITS))
 def test_a_corpus_config_is_the_papers_settings_but_for_what_it_says(stem):
     """``enterface.yaml`` writes them out; the others rely on the defaults being the same."""
+    official = {
+        "protocol.folds",
+        *(f"protocol.folds.{k}" for k in ("apart", "groups", "seed")),
+    }
     own = {
         "enterface_blocks": {"protocol.folds.subjects"},
         "baum1s": {"data.windows.per_clip", "data.windows.stride"},
         "ravdess": {"protocol.folds.groups"},
         "savee": {"protocol.folds.groups"},
+        "dfew": official,
+        "mafw": official,
     }.get(stem, set())
     paper, config = (
         parse("vfer.fit", ["--config", str(HERE.parent / "configs" / f"{name}.yaml")])

@@ -291,7 +291,8 @@ class ProtocolConfig:
     """How the model is judged.
 
     Attributes:
-        folds: The subject groups; or ``official``, those that a manifest's column ``fold`` gives.
+        folds: The subject groups; or ``official``, those that a manifest's column ``fold`` gives,
+            or the lists of a corpus that does not tell who is seen.
         selection: ``last``: the network after the last iteration is the result. ``validation``:
             the next group is held out of the training of every stage, and the measured iteration
             with the best clip accuracy on it is the result; of equals, the earliest.
