@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_bundle_and_several_a_summary(bundle, cache
     assert fit(bundle, cache, "--seeds", 2) == 2
     assert "holds a single run" in capsys.readouterr().err
     assert fit(output, cache, "--seeds", 0) == 2
-    assert "--seeds is 0; it must be at least 1" in capsys.readouterr().err
+    assert "--seeds is 0; it must be between 1 and 1000" in capsys.readouterr().err
 
 
 def test_several_group_assignments_each_a_bundle_and_their_summary(
@@ -233,7 +233,10 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path, cache, capsys):
         (["--data.segment_length", "21"], "segment_length is 21; it must be between 2 and 20"),
         (["--fold", "2"], "folds 0 to 1"),
         (["--fold", "first"], "'first'"),
-        (["--protocol.folds.groups", "5"], "5 groups of 4 subjects"),
+        (
+            ["--protocol.folds.groups", "5"],
+            "groups is 5; it must be at least 2 and at most data.facs.subjects, 4",
+        ),
         (["--model.variant", "vgg"], "model.variant"),
         (["--model.weights", "nowhere.pth", "--model.width", "1"], "no file nowhere.pth"),
         (["--data.corpus", "enterface05"], "--data.root PATH"),

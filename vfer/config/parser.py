@@ -21,6 +21,7 @@ from jsonargparse import (  # type: ignore[attr-defined] # its ``__all__`` is ma
 
 from vfer.config.help import USAGE, short_help
 from vfer.config.keys import alternatives
+from vfer.config.ranges import Range, check_number, check_values
 from vfer.config.refusals import refusal
 from vfer.config.tree import (
     PARTS,
@@ -223,16 +224,16 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         others = [name for name in parser.get_defaults().as_dict() if name not in PARTS]
         raise UsageError(refusal(str(error), others)) from error
     check_version(made.config_version, "the command line")
+    check_values(made)
     for name in OWN:
         made.model[name] = normal(f"model.{name}", made.model[name])
     parts = {name: build_part(kind, made[name], name) for name, kind in PARTS.items()}
     fold = None if made.fold == "all" else made.fold
-    if fold is not None and not fold.isdecimal():
-        raise UsageError(f"--fold is {fold!r}; give a fold's number from 0, or all")
+    if fold is not None and not re.fullmatch("[0-9]{1,6}", fold):
+        raise UsageError(f"--fold is {fold[:40]!r}; give a fold's number, 0 to 999999, or all")
     seeds, regroup = (getattr(made, name, 1) for name in ("seeds", "regroup"))
     for name, count in (("seeds", seeds), ("regroup", regroup)):
-        if count < 1:
-            raise UsageError(f"--{name} is {count}; it must be at least 1")
+        check_number(f"--{name}", count, Range(1, 1000))
     options = frozenset(name for name in _CHECKS if getattr(made, name, False))
     if options and "check" not in options:
         raise UsageError(f"--{min(options)} needs --check")

@@ -8,6 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from vfer.config.parser import build_part
+from vfer.config.ranges import check_values
 from vfer.config.refusals import refusal
 from vfer.config.tree import DataConfig
 from vfer.config.version import VERSION
@@ -40,6 +41,7 @@ def recorded_parts(tree: Mapping[str, Any], where: Path) -> tuple[DataConfig, Mo
         parser.add_argument(f"--{name}", type=kind)
     try:
         made = parser.parse_object({name: tree.get(name) or {} for name in _PARTS})
+        check_values(made, _PARTS)
         data, model = (build_part(kind, made[name], name) for name, kind in _PARTS.items())
     except (ArgumentError, TypeError, ValueError) as error:
         raise ValueError(f"{where}: {refusal(str(error), ())}") from error

@@ -18,7 +18,7 @@ _PLAIN = {
 }
 
 
-def _legal(hint: Any) -> str:  # noqa: ANN401 - a type hint
+def legal(hint: Any) -> str:  # noqa: ANN401 - a type hint
     """Say what values a type hint allows."""
     said = []
     for one in alternatives(hint):
@@ -26,7 +26,7 @@ def _legal(hint: Any) -> str:  # noqa: ANN401 - a type hint
             values = dict.fromkeys(str(v) for v in get_args(one))
             said.append(f"one of {', '.join(values)}" if len(values) > 1 else min(values))
         elif get_origin(one) is list:
-            said.append(f"a list, each {_legal(get_args(one)[0])}")
+            said.append(f"a list, each {legal(get_args(one)[0])}")
         else:
             said.append(_PLAIN.get(one, "keys below it"))
     return ", or ".join(said)
@@ -69,5 +69,5 @@ def refusal(message: str, options: Iterable[str]) -> str:
         if below := re.fullmatch(r"NestedArg\(key='(.*)', val=(.*)\)", value):
             key, value = f"{key}.{below[1]}", below[2]
         if key in types:
-            return f"{key} is {value}; it must be {_legal(types[key])}"
+            return f"{key} is {value}; it must be {legal(types[key])}"
     return re.sub('Parser key "([^"]*)": ', r"\1: ", said)

@@ -16,6 +16,17 @@ Eyes = NDArray[np.float64]
 The centre of a frame's first pixel is 0, as everywhere but in boxes, which are edges.
 """
 
+LIMITS = {
+    "detect_every": (1, 1000),
+    "min_face": (0.01, 1),
+    "min_detected": (0, 1),
+    "max_gap": (0, 100_000),
+    "smooth_sigma": (0.01, 100),
+    "eye_distance": (1, WIDTH),
+    "eye_row": (0, 1),
+}
+"""Of every number the lowest and the highest; ``max_gap`` is at least ``detect_every`` − 1."""
+
 Detector = Literal["mtcnn", "viola_jones"]
 Device = Literal["cpu", "cuda"]
 Follow = Literal["largest", "longest", "central"]
@@ -83,15 +94,8 @@ class FaceConfig:
             )
         if self.device == "cuda" and not _has_cuda():
             raise ValueError("`device` is cuda and there is none here; set it to cpu")
-        for name, low, high in (
-            ("detect_every", 1, 1000),
-            ("min_face", 0.01, 1),
-            ("min_detected", 0, 1),
-            ("max_gap", self.detect_every - 1, 100_000),
-            ("smooth_sigma", 0.01, 100),
-            ("eye_distance", 1, WIDTH),
-            ("eye_row", 0, 1),
-        ):
+        gaps = {"max_gap": (self.detect_every - 1, LIMITS["max_gap"][1])}
+        for name, (low, high) in (LIMITS | gaps).items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"`{name}` is {value}; it must be between {low} and {high}")

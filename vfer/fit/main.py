@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 
 from vfer.config.parser import parse
+from vfer.config.ranges import check_groups
 from vfer.fit.output import runs_of
 from vfer.prepare.corpus import check_root
 from vfer.runtime.console import make_console, run_command
@@ -19,6 +20,7 @@ def main(argv: Iterable[str] | None = None) -> int:
 
     def command() -> None:
         config = parse("vfer.fit", arguments)
+        check_groups(config)
         runs = runs_of(config)
         check_root(config.data)
         # Lightning and torch take seconds: not before it is known that there is work for them.

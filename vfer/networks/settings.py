@@ -12,6 +12,8 @@ InsertAfter = Literal["fc7", "fc6", "fc7_only"]
 Pool = Literal["sum", "frame", "stream"]
 """How features are aggregated; see ``EmotionalVlan``."""
 
+MAX_SIZE = 2048
+"""Largest input side; crops are far smaller."""
 MIN_SIZE = 63
 """Smallest input side, in pixels, that leaves a map behind the last pooling of either variant."""
 
@@ -29,7 +31,7 @@ class ModelConfig:
         variant: ``torchvision``, its single-column AlexNet, or ``caffe``, the two-group network of
             Caffe and MatConvNet.
         width: Factor on all channel and feature counts; 1 is the paper's.
-        input_size: Side of the network's input, pixels, at least 63; the paper's is 227.
+        input_size: Side of the network's input, pixels, 63…2048; the paper's is 227.
         insert_after: The layer whose features EmotionalVlan aggregates, ``fc7``; ``fc6``,
             without fc7; or ``fc7_only``, without fc6.
         streams: ``both``, or only ``spatial`` or ``temporal``; the other is then not trained.
@@ -66,9 +68,9 @@ class ModelConfig:
         """Refuse values outside their ranges."""
         if not 0 < self.width <= 4:
             raise ValueError(f"`width` is {self.width}; it must be above 0 and at most 4")
-        if self.input_size < MIN_SIZE:
+        if not MIN_SIZE <= self.input_size <= MAX_SIZE:
             raise ValueError(
-                f"`input_size` is {self.input_size}; it must be at least {MIN_SIZE} px"
+                f"`input_size` is {self.input_size}; it must be {MIN_SIZE} to {MAX_SIZE} px"
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` is {self.dropout}; it must be in 0 ≤ p < 1")

@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass
 
+LIMITS = {
+    "subjects": (1, 999),
+    "clips_per_emotion": (1, 99),
+    "frames": (8, 1000),
+    "width": (160, 1920),
+    "height": (128, 1080),
+    "fps": (1, 120),
+    "difficulty": (0, 1),
+    "seed": (0, 2**63 - 1),
+}
+"""Of every number the lowest and the highest."""
+
 
 @dataclass(frozen=True)
 class FacsConfig:
@@ -29,17 +41,7 @@ class FacsConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        limits = {
-            "subjects": (1, 999),
-            "clips_per_emotion": (1, 99),
-            "frames": (8, 1000),
-            "width": (160, 1920),
-            "height": (128, 1080),
-            "fps": (1, 120),
-            "difficulty": (0, 1),
-            "seed": (0, 2**63 - 1),
-        }
-        for name, (low, high) in limits.items():
+        for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"`{name}` is {value}; set it to a value from {low} to {high}")
