@@ -14,7 +14,7 @@ from typing import Any
 
 from vfer.results.apart import check_apart
 from vfer.results.bootstrap import MIN_SUBJECTS
-from vfer.results.bundle import MARKER, fold_directory, list_files, read_folds
+from vfer.results.bundle import MARKER, fold_directory, irregular_files, list_files, read_folds
 from vfer.results.checks import Difference, check_tables
 from vfer.results.clips import CLIPS, check_clips, find_clips
 from vfer.results.cross import MODELS, check_models
@@ -44,7 +44,7 @@ from vfer.results.scoring import (
 from vfer.results.tables import TABLES, read_tables
 from vfer.results.tally import counted
 from vfer.results.unit import UNKNOWN, check_unit, unit_of
-from vfer.runtime.console import program, run_command
+from vfer.runtime.console import printable, program, run_command
 from vfer.runtime.files import read_json, sha256
 
 __all__ = ["Difference", "doubts", "main", "verify"]
@@ -69,10 +69,11 @@ def verify(directory: Path) -> list[Difference]:
     missing = [name for name in REQUIRED if not (directory / name).is_file()]
     runs = run_folders(directory)
     if missing and runs:
-        return list(_runs(directory, runs))
+        return irregular_files(directory) or list(_runs(directory, runs))
     if missing:
         raise FileNotFoundError(f"{directory} is no result bundle: no {', '.join(missing)}")
-    return [*_files(directory), *_contents(directory)]
+    wrong = irregular_files(directory)
+    return [*wrong, *_files(directory), *([] if wrong else _contents(directory))]
 
 
 def _runs(directory: Path, names: Sequence[str]) -> Iterator[Difference]:
@@ -333,9 +334,9 @@ def _command(directory: Path, strict: bool, as_json: bool) -> None:
         print(json.dumps(value, indent=1, ensure_ascii=False))
     else:
         for difference in differences:
-            print(difference)
+            print(printable(str(difference)))
         for doubt in doubtful:
-            print(f"doubtful: {doubt}")
+            print(printable(f"doubtful: {doubt}"))
     if differences:
         raise RuntimeError(f"{directory}: {len(differences)} differences")
     if wrong:

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vfer.config.keys import flatten
 from vfer.networks.settings import OWN
 from vfer.runtime.console import UsageError
+from vfer.runtime.files import read_yaml
 
 VERSION = 2
 _CHANGES = {
@@ -62,8 +61,10 @@ def check_file(path: str) -> None:
         UsageError: Saying what to change.
     """
     try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        given = read_yaml(Path(path))
+    except OSError:
         return  # the parser says what is wrong with it
+    except ValueError as error:
+        raise UsageError(f"--config {error}") from error
     if isinstance(given, dict):
         check_version(given.get("config_version", VERSION), path)

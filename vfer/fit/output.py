@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vfer.config.keys import differing
 from vfer.config.tree import Config, ProtocolConfig
 from vfer.config.version import VERSION
 from vfer.results.bundle import MARKER
 from vfer.results.runs import GROUPS, SEED, run_folders
 from vfer.runtime.console import UsageError
+from vfer.runtime.files import read_yaml
 
 
 def check_output(output: Path, config: Config) -> None:
@@ -25,7 +24,7 @@ def check_output(output: Path, config: Config) -> None:
     """
     record = output / "config.yaml"
     if record.is_file():
-        before = yaml.safe_load(record.read_text(encoding="utf-8"))
+        before = read_yaml(record)
         if before.get("config_version") != VERSION:
             raise UsageError(
                 f"{output} holds a run made by an earlier version of vfer: finish it with that "

@@ -13,7 +13,7 @@ from vfer.baselines.table import TABLE
 from vfer.config.recorded import recorded_parts, recorded_plugs
 from vfer.config.tree import DataConfig
 from vfer.networks.settings import ModelConfig
-from vfer.results.bundle import FINAL, fold_directory
+from vfer.results.bundle import FINAL, check_regular, fold_directory
 from vfer.results.faces import FaceFacts, read_faces
 from vfer.results.records import read_config, setting, stage_folders
 from vfer.results.runs import run_folders
@@ -97,6 +97,7 @@ def read_bundle(run: Path, fold: Fold | None, device: str, trust_code: bool) -> 
         if runs:
             raise UsageError(f"{run} holds several bundles: give --run {run / runs[0]}")
         raise FileNotFoundError(f"{run} is no result bundle: no config.yaml; vfer fit makes one")
+    check_regular(run)
     tree = read_config(path)
     data, model = recorded_parts(_on(tree, device), path)
     own = recorded_plugs(model)

@@ -8,13 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vfer.config.keys import differing
 from vfer.config.version import settings_of
-from vfer.results.bundle import read_folds
+from vfer.results.bundle import check_regular, read_folds
 from vfer.results.clips import ClipFacts, find_clips
 from vfer.results.nested import RECORD
+from vfer.results.records import read_config
 from vfer.results.runs import GROUPS, across_runs, partition, run_folders
 from vfer.results.runs import SEED as SEEDS
 from vfer.results.scoring import NESTED, Header, results
@@ -143,6 +142,7 @@ def read_bundle(path: Path) -> Bundle:
         ValueError: If it cannot be read.
     """
     try:
+        check_regular(path)
         wrong = tuple(verify(path))
         unusable = next((d for d in wrong if d.file == "results.json" and d.key in _HEADER), None)
         if unusable is not None:
@@ -152,14 +152,11 @@ def read_bundle(path: Path) -> Bundle:
         facts = find_clips(path)
         computed = results(tables, header, read_folds(path / "folds.json"), facts)
         record = path / "config.yaml"
-        tree = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else {}
-        if not isinstance(tree, dict):
-            raise ValueError(f"{record} holds no settings")
-        config = settings_of(tree)
+        config = settings_of(read_config(record) if record.is_file() else {})
         environment = dict(read_json(path / "environment.json"))
         nested = read_json(path / RECORD) if header.selection == NESTED else None
         plugs = {key: dict(one) for key, one in dict(environment.get("plugs") or {}).items()}
-    except (KeyError, RecursionError, TypeError, ValueError, yaml.YAMLError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     return Bundle(path, computed, tables, config, environment, wrong, plugs, nested, facts or ())
 

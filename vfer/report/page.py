@@ -71,7 +71,14 @@ def write_page(path: Path, files: Path, title: str, sections: Sequence[Section])
             figure.
         title: Of the page.
         sections: Its parts.
+
+    Raises:
+        ValueError: If the folder is a link, as somebody else's bundle may have it.
     """
+    if files.is_symlink():
+        raise ValueError(
+            f"{files} is a link; remove it, or choose another folder with --output DIR"
+        )
     files.mkdir(parents=True, exist_ok=True)
     images, written = {}, ["report.md"]
     for section in sections:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from vfer.results.checks import Difference
 from vfer.results.clips import find_clips
 from vfer.results.scoring import Header, results
 from vfer.results.tables import (
@@ -22,13 +23,37 @@ from vfer.results.tables import (
     read_tables,
     write_tables,
 )
-from vfer.runtime.files import read_json, sha256, write_json
+from vfer.runtime.files import irregular, read_json, sha256, write_json
 
 MARKER = "fold.json"
 FINAL: Final = "final"
 """The folder of the model that was trained on everybody, which no fold tests."""
 UNLISTED = ("files.json", "report.html", "report", "watch", "wandb", "tensorboard")
 """Top-level names that ``files.json`` leaves out: itself, what is made later, loggers' files."""
+
+
+def irregular_files(directory: Path) -> list[Difference]:
+    """List links, pipes and the like in a bundle, which is read as files and folders alone.
+
+    What loggers keep there, as W&B its links, is nobody's to read.
+    """
+    return [
+        Difference(path.relative_to(directory).as_posix(), "(whole file)", what, "a file or folder")
+        for path, what in irregular(directory, ("wandb", "tensorboard"))
+    ]
+
+
+def check_regular(directory: Path) -> None:
+    """Refuse a bundle with links, pipes and the like in it.
+
+    Raises:
+        ValueError: Naming the first.
+    """
+    for one in irregular_files(directory)[:1]:
+        raise ValueError(
+            f"{directory / one.file} is {one.found}; a bundle is read without following links: "
+            "put the file itself there, or remove it"
+        )
 
 
 def write_folds(path: Path, folds: Sequence[Collection[str]]) -> None:

@@ -9,15 +9,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vfer.results.apart import UNTESTED, held_clips
 from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts, check_videos
 from vfer.results.scoring import CROSS_CORPUS, NESTED, PROTOCOLS, Header
 from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
-from vfer.runtime.files import read_json, sha256
+from vfer.runtime.files import read_json, read_yaml, sha256
 
 Folds = Mapping[int, Sequence[str]]
 
@@ -28,10 +26,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: It is no mapping.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+    tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise ValueError(f"{path} holds no settings")
     return tree

@@ -1,15 +1,16 @@
 """What every command says and returns: exit statuses, errors in one line, progress."""
 
 import os
+import re
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 
 
 class UsageError(ValueError):
@@ -64,9 +66,30 @@ def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) 
             traceback.print_exc()
         wrong = isinstance(error, (UsageError, ValueError, FileNotFoundError))
         name = "" if wrong or isinstance(error, RuntimeError) else f"{type(error).__name__}: "
-        print(f"error: {name}{error}", file=sys.stderr)
+        print(printable(f"error: {name}{error}"), file=sys.stderr)
         return 2 if wrong else 1
     return 0
+
+
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """Write what a terminal would obey (escape sequences, reversed writing) as it is in Python."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class _Console(Console):
+    """A console that shows control characters of names instead of obeying them."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Yield the segments of what is printed."""
+        for one in super().render(renderable, options):
+            yield one if one.control else Segment(printable(one.text), one.style)
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -74,7 +97,7 @@ def make_console(*, stderr: bool = False) -> Console:
 
     Brackets and colons in names are left as they are.
     """
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 10_000
     return console

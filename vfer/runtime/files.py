@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 from rich.console import Console
 
@@ -38,16 +41,118 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
     """Read JSON.
 
     Raises:
-        ValueError: It is not JSON, or a number is not finite; the message names the file.
+        ValueError: It is not JSON, a number is not finite or has more than 64 bits, or a text is
+            none; the message names the file.
     """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not a JSON number")
 
+    def whole(digits: str) -> int:
+        if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+            raise ValueError(f"{digits[:20]}… is a number of more than 64 bits")
+        return int(digits)
+
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=refuse, parse_int=whole)
+        if re.search(r"\\u(d[89a-f]|0000)", text, re.IGNORECASE):  # half a character, or NUL
+            if "\0" in "".join(_texts(value)):
+                raise ValueError("a text holds NUL")
+            "".join(_texts(value)).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{path}: a text holds half a character (a lone surrogate)") from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Yield all texts in a JSON value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from _texts(one)
+
+
+MAX_YAML, MAX_NODES, MAX_DEPTH = 1_000_000, 100_000, 100
+"""Bytes of a YAML file, values when its aliases are written out, and how deep they may lie."""
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - any YAML value
+    """Read YAML of a bounded size; nothing in it is executed.
+
+    Raises:
+        ValueError: It is not YAML, or longer, deeper or (by its aliases) larger than any config;
+            the message names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_YAML + 1)
+        if len(data) > MAX_YAML:
+            raise ValueError(f"more than {MAX_YAML} bytes")
+        text = data.decode()
+        _check_yaml(text)
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise ValueError(f"{path}: nested too deeply") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def _check_yaml(text: str) -> None:
+    """Refuse what would grow or nest beyond all measure when it is read.
+
+    Raises:
+        ValueError: Saying which.
+    """
+    sizes: dict[str, int] = {}  # of each anchor, all aliases below it written out
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, 1))
+            if len(open_nodes) > MAX_DEPTH:
+                raise ValueError(f"nested more than {MAX_DEPTH} deep")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = open_nodes.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            anchor, size = None, sizes.get(str(event.anchor), 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        else:
+            continue
+        if anchor is not None:
+            sizes[anchor] = size
+        above, so_far = open_nodes[-1]
+        open_nodes[-1] = above, so_far + size
+        if so_far + size > MAX_NODES:
+            raise ValueError(f"more than {MAX_NODES} values (aliases written out)")
+
+
+def irregular(folder: Path, leave: Collection[str] = ()) -> Iterator[tuple[Path, str]]:
+    """Yield what in a folder is neither a file nor a folder, and what it is; no link is followed.
+
+    Args:
+        folder: May be a link itself.
+        leave: Names of folders that are not looked into.
+    """
+    for root, folders, files in os.walk(folder):
+        for name in sorted((*folders, *files)):
+            path = Path(root, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                yield path, "a link"
+            elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                yield path, "a pipe, socket or device"
+        folders[:] = sorted(name for name in folders if name not in leave)
 
 
 def sha256(path: Path) -> str:

@@ -9,10 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vfer.runtime.console import UsageError
-from vfer.runtime.files import key_of
+from vfer.runtime.files import key_of, read_yaml
 
 _KEYS = {
     "name", "description", "project", "entity", "program", "command", "method", "metric",
@@ -127,8 +125,8 @@ def read_sweep(path: Path) -> Sweep:
         UsageError: If it is none, or asks for what only W&B's server can do.
     """
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        given = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(given, dict) or not {"method", "parameters", "command"} <= given.keys():
         raise UsageError(f"{path} is no sweep file: it needs method, parameters and command")
