@@ -43,7 +43,7 @@ from vfer.results.scoring import (
 )
 from vfer.results.tables import TABLES, read_tables
 from vfer.results.tally import counted
-from vfer.results.unit import UNKNOWN, check_unit, unit_of
+from vfer.results.unit import check_unit, unit_of, unknown_text
 from vfer.runtime.console import printable, program, run_command
 from vfer.runtime.files import read_json, sha256
 
@@ -301,7 +301,7 @@ def doubts(directory: Path) -> list[str]:
         few = f"with fewer than {MIN_SUBJECTS} ci95 is too narrow"
         found.append(f"{subjects} {unit.plural}: {few}")
     if not unit.known:
-        found.append(UNKNOWN)
+        found.append(unknown_text(printed))
     elif all(row.subject == row.clip for row in rows):
         found.append("each clip is its own subject: whether a person is in two folds nobody knows")
     if tables.curves and optimism_gap(printed["folds"], tables.curves) is None:

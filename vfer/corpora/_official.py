@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from vfer.corpora import Clip, Corpus, Facts, is_video, name_below, parts_below, squeeze, whole
+from vfer.corpora import (
+    Clip,
+    Corpus,
+    Facts,
+    files_below,
+    is_video,
+    name_below,
+    parts_below,
+    squeeze,
+    whole,
+)
 
 Side = Literal["train", "test"]
 Place = tuple[Side, int]
@@ -117,6 +127,26 @@ def _refuse(clips: set[str], path: Path, what: str) -> None:
             f"{path}: {what} {few}; in official folds each clip is tested by one set and trained "
             "on by all others. Take the lists as the corpus's authors give them"
         )
+
+
+def read_official(
+    facts: Facts,
+    root: Path,
+    place: Callable[[Path], Place | None],
+    parse: Callable[[Path], Iterable[tuple[int, str, str]]],
+    layout: str,
+    folder: str,
+) -> Corpus:
+    """Read a copy of clips and ten lists; the arguments are those of the functions above and below.
+
+    Raises:
+        FileNotFoundError: If no listed clip, or one of the ten lists, is not there.
+        ValueError: If the lists are no five folds, or a row is wrong.
+    """
+    files = files_below(root)
+    lists = find_lists(files, place, facts.title, layout)
+    others = [path for path in files if path not in lists.values()]
+    return read_clips(facts, root, others, official_lists(lists, parse), folder)
 
 
 def read_clips(

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vfer.corpora import Corpus, Facts, files_below, squeeze
-from vfer.corpora._official import Place, find_lists, official_lists, read_clips
+from vfer.corpora import Corpus, Facts, squeeze
+from vfer.corpora._official import Place, read_official
 
 CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 _CODES = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")  # from 1
@@ -71,8 +71,5 @@ def read(root: Path) -> Corpus:
         FileNotFoundError: If no listed clip, or one of the ten lists, is not there.
         ValueError: If the lists are no five folds, or a row is wrong, named by its number.
     """
-    files = files_below(root)
-    lists = find_lists(files, _place, FACTS.title, _LISTS)
-    others = [path for path in files if path not in lists.values()]
-    corpus = read_clips(FACTS, root, others, official_lists(lists, _rows), "original")
+    corpus = read_official(FACTS, root, _place, _rows, _LISTS, "original")
     return replace(corpus, classes=CLASSES)

@@ -18,7 +18,7 @@ from vfer.report.several_models import sections_of_several
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.scoring import CROSS_CORPUS, OFFICIAL
 from vfer.results.tally import MEASURES, counted
-from vfer.results.unit import UNKNOWN, control_text, unit_of
+from vfer.results.unit import control_text, unit_of, unknown_text
 
 
 def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
@@ -44,7 +44,7 @@ def warnings_of(bundles: Sequence[Bundle]) -> list[str]:
     subjects = min(len({r.subject for r in counted(bundle.tables.clips)}) for bundle in bundles)
     unit = unit_of(bundles[0].results)
     if not unit.known:
-        warnings.append(UNKNOWN)
+        warnings.append(unknown_text(bundles[0].results))
     if subjects < MIN_SUBJECTS:
         few = f"with fewer than {MIN_SUBJECTS} the intervals are too narrow."
         warnings.append(f"{subjects} {unit.plural}: {few}")

@@ -14,7 +14,7 @@ from vfer.report.published import in_papers_order
 from vfer.results.bootstrap import MIN_SUBJECTS
 from vfer.results.scoring import optimism_gap
 from vfer.results.tables import CurvePoint
-from vfer.results.unit import UNKNOWN, control_text, protocol_title, unit_of
+from vfer.results.unit import control_text, protocol_title, unit_of, unknown_text
 
 
 def print_tables(sections: Sequence[Section], console: Console) -> None:
@@ -59,7 +59,7 @@ def print_summary(
     if results["protocol"].get("control") is not None:
         console.print(f"a control, no result of the model: {control_text(results)}")
     if not unit.known:
-        console.print(UNKNOWN)
+        console.print(unknown_text(results))
     subjects = sum(len(fold["subjects"]) for fold in folds)
     if subjects < MIN_SUBJECTS:
         console.print(

@@ -13,11 +13,6 @@ from vfer.results.checks import Difference
 from vfer.results.scoring import CONTROLS, CROSS_CORPUS, OFFICIAL, Header
 from vfer.results.tables import Tables
 
-UNKNOWN = (
-    "Who is seen is not known: one person may be in training and in test clips, and clips of one "
-    "person are alike, so that intervals over clips are rather too narrow."
-)
-
 
 @dataclass(frozen=True)
 class Unit:
@@ -48,6 +43,17 @@ _UNITS = {"subject": Unit("subject", "people"), "clip": Unit("clip", "clips")}
 def unit_of(results: Mapping[str, Any]) -> Unit:
     """Return the unit of a ``results.json``; subjects where it says nothing."""
     return _UNITS[results["protocol"].get("unit", "subject")]
+
+
+def unknown_text(results: Mapping[str, Any]) -> str:
+    """Say what it means for a ``results.json`` that nobody knows who is seen."""
+    shared = "one person may be in training and in test clips, and "
+    if results["protocol"]["name"] == CROSS_CORPUS:
+        shared = ""
+    return (
+        f"Who is seen is not known: {shared}clips of one person are alike, so that intervals over "
+        "clips are rather too narrow."
+    )
 
 
 def protocol_title(results: Mapping[str, Any]) -> str:
