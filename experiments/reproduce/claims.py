@@ -148,4 +148,6 @@ def section(rows: Rows) -> Section:
         people += f"method has {right} % of them right."
     text = [f"Of {len(cells)} claims: {', '.join(counts)}.{people}", RULE]
     header = ("the paper says", "where", "here", "why")
-    return Section("The paper's claims", text=text, parts=[Grid("claims", "", header, cells)])
+    return Section(
+        "The paper's claims", text=text, parts=[Grid("claims", "Claim by claim", header, cells)]
+    )

@@ -63,7 +63,7 @@ def cost(run: Path) -> dict[str, Any]:
 
     Returns:
         ``parameters``; ``flops`` of a segment, forward (two a multiply-add, flow not counted);
-        ``seconds`` a clip, the median of `CLIPS` test clips, flow and networks, and ``threads``.
+        ``seconds`` of processor time a clip, the median of `CLIPS` test clips, flow and networks.
     """
     loaded = _load(run, 0)
     (network,) = loaded.networks.values()
@@ -94,20 +94,25 @@ def _crops(run: Path, loaded: NetworkModel) -> Iterator[Crops]:
 
 
 def _timed(work: Callable[[Crops], object], clips: Sequence[Crops]) -> dict[str, Any]:
-    work(clips[0])  # the first call takes longer
-    spent = []
-    for one in clips:
-        begun = time.perf_counter()
-        work(one)
-        spent.append(time.perf_counter() - begun)
-    return {"seconds": median(spent), "threads": torch.get_num_threads()}
+    """Measure processor time on one thread, which others on the machine change little."""
+    threads, spent = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        work(clips[0])  # the first call takes longer
+        for one in clips:
+            begun = time.process_time()
+            work(one)
+            spent.append(time.process_time() - begun)
+    finally:
+        torch.set_num_threads(threads)
+    return {"seconds": median(spent)}
 
 
 def in_8_bits(run: Path) -> dict[str, Any]:
     """Return what a model costs whose fully connected layers have weights of 8 bits, and its loss.
 
     Returns:
-        ``seconds`` and ``threads`` as of `cost`, ``bytes`` of a fold's file, and ``accuracy`` of
+        ``seconds`` as of `cost`, ``bytes`` of a fold's file, and ``accuracy`` of
         ``clips`` test clips out of fold.
     """
     if find_spec("onnxruntime") is None:
@@ -121,7 +126,7 @@ def in_8_bits(run: Path) -> dict[str, Any]:
     for fold in range(len(read_json(run / "folds.json"))):
         loaded = _load(run, fold)
         data = quantise(trace(WindowGraph.of(loaded), loaded)).SerializeToString()
-        said = OnnxModel(data, torch.get_num_threads())
+        said = OnnxModel(data, threads=1)
         found = measure(said, loaded, 1_000_000, Console(quiet=True))
         if isinstance(found, str):
             raise RuntimeError(found)

@@ -13,12 +13,16 @@ from vfer.report.parts import Grid, Section
 _ABSENT = "one network for both inputs: not there, no config shares one between the streams."
 NOTE = (
     "Of the first fold's model: parameters; operations of a segment in the networks, forward, two"
-    " a multiply-add, optical flow not counted; seconds a test clip on this CPU, flow and "
+    " a multiply-add, optical flow not counted; seconds of processor time of a test clip, flow and "
     "networks, without decoding and finding faces. bf16 is a way of training: answers, and so "
     "their time, are in float32. int8 has weights of 8 bits in the fully connected layers "
     "(docs/export.md). Narrower networks and ResNet-18 start from random weights unless a file is"
     " given, AlexNet from what model.weights says."
 )
+
+
+NOISE = 0.1
+"""The share by which the time of the same model may differ from one measurement to the next."""
 
 
 class Place(NamedTuple):
@@ -32,10 +36,18 @@ class Place(NamedTuple):
 
 
 def dominates(one: Place, other: Place) -> bool:
-    """Return whether one is nowhere worse than another, and somewhere better."""
+    """Return whether one is nowhere worse than another, and somewhere better.
+
+    Times that differ by less than `NOISE` are equal.
+    """
+    saved = other.seconds - one.seconds
+    if abs(saved) < NOISE * max(one.seconds, other.seconds):
+        saved = 0.0
     gains = [
         one.accuracy - other.accuracy,
-        *(b - a for a, b in zip(one[2:], other[2:], strict=True)),
+        other.parameters - one.parameters,
+        other.flops - one.flops,
+        saved,
     ]
     return min(gains) >= 0 and max(gains) > 0
 
@@ -82,11 +94,9 @@ def section(rows: Rows, measured: Mapping[str, Any]) -> Section:
         )
     header = (
         "", "accuracy, pooled, %", "against the first, points", "parameters, 10⁶",
-        "10⁹ operations", "s a clip", "laid over the corpus's config",
+        "10⁹ operations", "s a clip, one core", "laid over the corpus's config",
     )  # fmt: skip
-    threads = {one["threads"] for one in measured.values() if "threads" in one}
-    note = f"Time with {', '.join(map(str, sorted(threads)))} threads." if threads else ""
-    grid = Grid(PART, "Accuracy against what it costs", header, cells, note)
+    grid = Grid(PART, "Accuracy against what it costs", header, cells)
     return Section(PARTS[PART], text=text, parts=[grid])
 
 

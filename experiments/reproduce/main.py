@@ -144,6 +144,9 @@ def reproduce(request: Request, console: Console, *, run: bool = True) -> None:
         with ended_like_ctrl_c():
             failed = run_points(points, request.output, console)
         failed = {p.name: failed[p.name] for p in points if p.name in failed and not is_done(p)}
+        left = [p.name for p in points if not is_done(p) and p.name not in failed]
+        if left:
+            console.print(f"another process is at {', '.join(left)}: run this again after it")
         if not request.only or cost.PART in request.only:
             cost.measure_all(request, planned, console)
     elif not request.output.is_dir():

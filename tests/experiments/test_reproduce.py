@@ -186,6 +186,12 @@ def test_a_run_that_fails_leaves_the_others_and_a_page(folder, words, monkeypatc
     assert [*fc6.values()][1] == "failed: no memory"
 
 
+def test_a_run_that_another_process_is_at_is_named(folder, words, monkeypatch, capsys):
+    monkeypatch.setattr(command, "run_points", lambda points, output, console: {})
+    assert main([*words, "--only", "fig10"]) == 0
+    assert "another process is at whole-seed-0" in capsys.readouterr().out
+
+
 def test_an_interruption_is_said_to_be_one(words, monkeypatch, capsys):
     def stop(points, output, console):
         raise KeyboardInterrupt
@@ -293,7 +299,7 @@ def test_a_way_is_best_where_no_other_is_as_good_in_everything():
         Place("small", 0.9, 5, 10, 1.0),
         Place("worse", 0.8, 6, 10, 1.0),
         Place("quick", 0.7, 7, 1, 0.5),
-        Place("same", 0.9, 5, 10, 1.0),
+        Place("same", 0.9, 5, 10, 1.05),  # no other time than that of small
     ]
     assert best(places) == ["small", "quick", "same"]
 
@@ -302,7 +308,7 @@ def test_costs_that_were_measured_stand_beside_accuracy_and_others_are_said_to_b
     folder, words
 ):
     fill(folder, "whole", "fc6")
-    told = {"parameters": 5_000_000, "flops": 2_500_000_000, "seconds": 0.25, "threads": 1}
+    told = {"parameters": 5_000_000, "flops": 2_500_000_000, "seconds": 0.25}
     write_json(folder / "measured.json", {"whole": told, "int8": {"why": "no extra"}})
     assert main([*words, "--page"]) == 0
     whole, fc6, *others, int8 = (list(row.values()) for row in table(folder, "future"))
