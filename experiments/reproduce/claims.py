@@ -16,6 +16,7 @@ from vfer.results.tally import by_subject, counted
 
 SUPPORTED, AGAINST, CLOSE = "supported", "not supported", "too close to call on this data"
 NOT_RUN, NOT_HERE = "not run", "does not apply"
+VERDICTS = (SUPPORTED, AGAINST, CLOSE, NOT_RUN, NOT_HERE)
 BEST_LENGTH = 16
 RULE = (
     "The rule: of two models the one that the paper puts ahead is compared with the other by a "
@@ -139,7 +140,7 @@ def section(rows: Rows) -> Section:
     """Say of each claim whether it holds here."""
     model = whole(rows)
     cells = sentences(rows)
-    counts = [f"{sum(c[2] == v for c in cells)} {v}" for v in (SUPPORTED, AGAINST, CLOSE)]
+    counts = [f"{sum(c[2] == v for c in cells)} {v}" for v in VERDICTS]
     people = ""
     if model is not None:
         clips = counted(model.runs[0].tables.clips)

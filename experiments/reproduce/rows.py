@@ -59,7 +59,7 @@ class Row:
 
     def over_shown(self) -> list[str]:
         """Return the same for a reader, with paths from the project's folder."""
-        return [*(f"--config experiments/{path}.yaml" for path in self.configs), *self.words]
+        return [word.replace(str(EXPERIMENTS), "experiments") for word in self.over()]
 
 
 def _table(name: str, title: str, *parts: str) -> Row:

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 from torchvision.models.video import r2plus1d_18, swin3d_t
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+Normal = tuple[tuple[float, ...], tuple[float, ...]]
+IMAGENET: Normal = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of images 0…1, of ImageNet; Swin3D's weights want them too."""
-KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+KINETICS: Normal = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 """Those of R(2+1)D's weights, of Kinetics-400."""
 
 
-def _normalised(images: Tensor, of: tuple[tuple[float, ...], ...]) -> Tensor:
+def _normalised(images: Tensor, of: Normal) -> Tensor:
     """Return images ``(…, 3, S, S)``, 0…1, less a mean and over a standard deviation."""
     mean, std = (images.new_tensor(one)[:, None, None] for one in of)
     return (images - mean) / std
@@ -66,8 +67,33 @@ class ResNet18(nn.Module):
         return features
 
 
-class R2Plus1D18(nn.Module):
-    """R(2+1)D-18 (Tran et al. 2018) on the frames of a segment.
+class _OnFrames(nn.Module):
+    """A video network on the frames of a segment, without flow.
+
+    Args:
+        layers: The network.
+        head: The name of its last layer, which is replaced.
+        normal: Mean and standard deviation of its images.
+        classes: Number of emotions.
+        weights: File of Kinetics-400 weights, or None for random ones.
+    """
+
+    def __init__(
+        self, layers: nn.Module, head: str, normal: Normal, classes: int, weights: str | None
+    ) -> None:
+        super().__init__()
+        self.layers, self.normal = layers, normal
+        _fill(layers, weights, head)
+        setattr(layers, head, nn.Linear(getattr(layers, head).in_features, classes))
+
+    def forward(self, images: dict[str, Tensor]) -> Tensor:
+        """Return logits ``(B, classes)`` of ``spatial`` images ``(B, frames, 3, S, S)``, 0…1."""
+        logits: Tensor = self.layers(_normalised(images["spatial"], self.normal).transpose(1, 2))
+        return logits
+
+
+class R2Plus1D18(_OnFrames):
+    """R(2+1)D-18 (Tran et al. 2018).
 
     Args:
         classes: Number of emotions.
@@ -76,19 +102,11 @@ class R2Plus1D18(nn.Module):
     """
 
     def __init__(self, classes: int, frames: int, weights: str | None = None) -> None:
-        super().__init__()
-        self.layers = r2plus1d_18()
-        _fill(self.layers, weights, "fc")
-        self.layers.fc = nn.Linear(self.layers.fc.in_features, classes)
-
-    def forward(self, images: dict[str, Tensor]) -> Tensor:
-        """Return logits ``(B, classes)`` of ``spatial`` images ``(B, frames, 3, S, S)``, 0…1."""
-        logits: Tensor = self.layers(_normalised(images["spatial"], KINETICS).transpose(1, 2))
-        return logits
+        super().__init__(r2plus1d_18(), "fc", KINETICS, classes, weights)
 
 
-class Swin3DT(nn.Module):
-    """Video Swin Transformer, tiny (Liu et al. 2022), on the frames of a segment.
+class Swin3DT(_OnFrames):
+    """Video Swin Transformer, tiny (Liu et al. 2022).
 
     Args:
         classes: Number of emotions.
@@ -97,12 +115,4 @@ class Swin3DT(nn.Module):
     """
 
     def __init__(self, classes: int, frames: int, weights: str | None = None) -> None:
-        super().__init__()
-        self.layers = swin3d_t()
-        _fill(self.layers, weights, "head")
-        self.layers.head = nn.Linear(self.layers.head.in_features, classes)
-
-    def forward(self, images: dict[str, Tensor]) -> Tensor:
-        """Return logits ``(B, classes)`` of ``spatial`` images ``(B, frames, 3, S, S)``, 0…1."""
-        logits: Tensor = self.layers(_normalised(images["spatial"], IMAGENET).transpose(1, 2))
-        return logits
+        super().__init__(swin3d_t(), "head", IMAGENET, classes, weights)
