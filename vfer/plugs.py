@@ -4,6 +4,7 @@ A class may live anywhere that Python imports from, the current folder among it.
 has the contracts.
 """
 
+import difflib
 import inspect
 import sys
 from argparse import ArgumentError
@@ -82,6 +83,24 @@ def load(one: Plug) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def _check_names(one: Plug, parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Refuse arguments that a class does not take.
+
+    Raises:
+        PlugError: Naming one, which may be meant, and all there are.
+    """
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in one.init_args:
+        if name not in parameters:
+            near = difflib.get_close_matches(name, parameters, 1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise PlugError(
+                f"{one} takes no argument {name}{meant}; init_args may have "
+                f"{', '.join(parameters) or 'none'}"
+            )
+
+
 def make(one: Plug, **given: Any) -> Any:  # noqa: ANN401 - whatever the class is
     """Make an object of a class, its ``init_args`` checked against its signature and types.
 
@@ -99,6 +118,7 @@ def make(one: Plug, **given: Any) -> Any:  # noqa: ANN401 - whatever the class i
     if unknown:
         raise PlugError(f"{one}: {', '.join(sorted(unknown))} is given by vfer, not by init_args")
     parameters = inspect.signature(found).parameters
+    _check_names(one, parameters)
     if not set(given) <= set(parameters):
         raise PlugError(f"{one} must take the arguments {', '.join(given)} by name")
     missing = [

@@ -146,3 +146,43 @@ def test_a_run_of_an_earlier_version_is_not_resumed(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text(record)
     assert main(["--config", str(TINY), "--output", str(tmp_path)]) == 2
     assert "an earlier version of vfer: finish it with that version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--output", "--data.cache", "--stages.cache"])
+@pytest.mark.parametrize("below", ["", "sub"])
+def test_a_file_where_a_folder_is_wanted_is_refused(option, below, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert main(["--config", str(TINY), option, str(file / below)]) == 2
+    said = capsys.readouterr().err
+    assert f"{option.removeprefix('--') if '.' in option else option} is {file / below}" in said
+    assert f"{file} is a file; name a folder" in said
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("value", ["foo", "0", "-2", "[]", "[0, 0]", "[-1]", "1.5"])
+def test_devices_that_cannot_be_are_refused(value):
+    said = refused(f"--trainer.devices={value}")
+    assert said.startswith("trainer.devices is ")
+    assert "auto" in said or "a whole number" in said
+
+
+@pytest.mark.parametrize("value", ["2", "-1", "auto", "[0, 1]", "0,1"])
+def test_devices_that_lightning_takes_are_taken(value):
+    parse("vfer.fit", ["--config", str(TINY), f"--trainer.devices={value}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("data:\n  corpus: facs\n  workers: 1\n  corpus: savee\n", "line 4: data.corpus"),
+        ("model: {width: 0.5, width: 0.25}\n", "line 1: model.width"),
+        ("protocol: {seed: 1}\nlogger: {}\nprotocol: {seed: 2}\n", "line 3: protocol"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_file_is_refused(text, said, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    told = refused("--config", str(path))
+    assert told.startswith(f"{path}, {said} stands in line ")
+    assert told.endswith("already; remove one of them")

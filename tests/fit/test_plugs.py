@@ -169,6 +169,11 @@ def train_all(cache, directory, *more):
         (["--model.backbone", "mine.Nothing"], "model.backbone: mine.Nothing cannot be imported"),
         (["--model.backbone", "nowhere.X"], "No module named 'nowhere'"),
         (["--model.backbone", "mine.Backbone", "--model.backbone.init_args.widht", "3"], "widht"),
+        (
+            ["--model.backbone", "mine.Backbone", "--model.backbone.init_args.featurse", "3"],
+            "model.backbone: mine.Backbone takes no argument featurse (did you mean features?); "
+            "init_args may have features, fault, plain",
+        ),
         (["--model.backbone", "mine.Backbone", "--model.backbone.init_args.plain", "x"], "plain"),
         (
             ["--model.backbone", "mine.Backbone", "--model.backbone.fault", "no out_features"],

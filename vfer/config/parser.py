@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -202,6 +202,21 @@ def _class_paths(words: Iterable[str]) -> list[str]:
     return full
 
 
+def _check_folders(folders: Mapping[str, Path | None]) -> None:
+    """Refuse a folder in whose place, or above it, is a file.
+
+    Raises:
+        UsageError: Naming the option and the file.
+    """
+    for name, folder in folders.items():
+        for path in () if folder is None else (folder, *folder.parents):
+            if path.is_file():
+                raise UsageError(
+                    f"{name} is {folder}, and {path} is a file; name a folder, which is made where "
+                    "it is not there"
+                )
+
+
 def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     """Parse a command line.
 
@@ -244,6 +259,8 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     if getattr(made, "run", None) is not None:
         name = f"{made.run.resolve().name}-on-{name}"
     output = made.output or Path("runs", name)
+    caches = {f"{part}.cache": parts[part].cache for part in ("data", "stages")}
+    _check_folders({"--output": output, **caches})
     dumped = yaml.safe_load(parser.dump(made, skip_unset=False, skip_validation=True))
     tree = {key: dumped[key] for key in ("config_version", *PARTS)}
     return Config(

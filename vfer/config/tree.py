@@ -4,6 +4,7 @@ A part names its own keys in backticks when it refuses a value; on the command l
 in full, as in ``stages.spatial.optimizer.lr``.
 """
 
+import re
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -357,6 +358,19 @@ class TrainerConfig:
         """Refuse values outside their ranges."""
         if self.num_nodes < 1:
             raise ValueError(f"`num_nodes` is {self.num_nodes}; it must be at least 1")
+        if not self._devices_are_legal():
+            raise ValueError(
+                f"`devices` is {self.devices!r}; it must be a number from 1, a list of the "
+                "devices' numbers from 0, such as [0, 1], or auto or -1 for all"
+            )
+
+    def _devices_are_legal(self) -> bool:
+        given = self.devices
+        if isinstance(given, str):
+            return re.fullmatch(r"auto|-1|[1-9]\d*|\d+,(\d+,?)*", given) is not None
+        if isinstance(given, list):
+            return 0 < len(set(given)) == len(given) and min(given) >= 0
+        return given == -1 or given >= 1
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,33 @@ def check_version(version: Any, where: str) -> None:  # noqa: ANN401 - any YAML 
     raise UsageError(f"{said}; take the vfer that the config was written for")
 
 
+def _check_once(node: yaml.Node | None, path: str, above: str = "") -> None:
+    """Refuse a key that stands twice in one place: YAML would silently take the last.
+
+    Raises:
+        UsageError: Naming the key and both lines.
+    """
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            _check_once(one, path, above)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for name, value in node.value:
+        key, line = f"{above}{name.value}", name.start_mark.line + 1
+        if key in lines:
+            raise UsageError(
+                f"{path}, line {line}: {key} stands in line {lines[key]} already; remove one of "
+                "them"
+            )
+        lines[key] = line
+        _check_once(value, path, f"{key}.")
+
+
 def check_file(path: str) -> None:
-    """Refuse a config file of another version; one that names none is taken as current.
+    """Refuse a config file of another version, or with a key twice.
+
+    One that names no version is taken as current.
 
     Raises:
         UsageError: Saying what to change.
@@ -66,5 +91,7 @@ def check_file(path: str) -> None:
         return  # the parser says what is wrong with it
     except ValueError as error:
         raise UsageError(f"--config {error}") from error
+    text = Path(path).read_text(encoding="utf-8")
+    _check_once(yaml.compose(text, Loader=yaml.SafeLoader), path)
     if isinstance(given, dict):
         check_version(given.get("config_version", VERSION), path)
