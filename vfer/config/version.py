@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from vfer.config.keys import flatten
 from vfer.networks.settings import OWN
 from vfer.runtime.console import UsageError
