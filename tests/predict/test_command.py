@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
 import types
@@ -18,7 +19,7 @@ from vfer.predict.inputs import find_videos
 from vfer.predict.main import main
 from vfer.predict.predictor import Predictor
 from vfer.runtime.console import UsageError
-from vfer.runtime.files import sha256
+from vfer.runtime.files import lock, sha256
 
 
 @pytest.fixture(autouse=True)
@@ -76,14 +77,47 @@ def test_files_folders_and_patterns_are_found_each_once(videos, tmp_path, monkey
     assert [p.name for p in find_videos(["**/*.mkv"])] == ["a.mkv", "b c.mkv"]
     assert [p.name for p in find_videos(["videos/notes.txt"])] == ["notes.txt"]  # asked for by name
     (tmp_path / "empty").mkdir()
+    os.mkfifo("pipe.mp4")
+    Path("lost.mp4").symlink_to("nothing")
     for word, said in (
         ("nowhere.mp4", "is no file and no folder"),
         ("*.webm", "matches nothing"),
         ("videos/*.txt", "matches no video"),
+        ("pipe.mp4", "pipe.mp4 cannot be read: a pipe or a device"),
+        ("lost.mp4", "lost.mp4 cannot be read: a link to nothing"),
         ("empty", "is a folder without videos"),
     ):
         with pytest.raises(UsageError, match=said):
             find_videos([word])
+
+
+def test_of_a_folder_what_is_no_file_costs_itself_only(run, videos, capsys):
+    os.mkfifo(videos / "pipe.mp4")
+    (videos / "lost.mp4").symlink_to("nothing")
+    status, predicted = run(videos, "--json", "out.json")
+    assert (status, predicted) == (1, ["a.mkv", "b c.mkv"])
+    failed = read_json("out.json")["failed"]
+    reasons = {Path(one["path"]).name: one["reason"] for one in failed}
+    assert reasons == {
+        "lost.mp4": "a link to nothing: nothing", "pipe.mp4": "a pipe or a device, not a file",
+    }  # fmt: skip
+
+
+def test_any_suffix_of_a_video_is_one_and_what_was_made_of_videos_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("a.m4v", "b.3GP", "c.ts", "d.mts", "e.ogv", "f.mpeg")
+    for name in names:
+        Path(name).write_bytes(b"")
+    assert [p.name for p in find_videos(["."])] == list(names)
+    assert [p.name for p in find_videos(["*"])] == list(names)
+    for name in ("made.mp4", "videos/made.mp4", "made/videos/x.mp4"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+    Path("overlays.json").write_text('{"made": {}}')
+    Path("made/page.json").write_text('{"x": {}}')
+    found = [str(p) for p in find_videos([".", "*", "**/*.mp4"])]
+    assert found == [*names, "videos/made.mp4"]
+    assert find_videos(["made.mp4"]) == [Path("made.mp4")]  # asked for by name
 
 
 def test_json_and_csv_say_the_same_of_every_video(run, videos, capsys):
@@ -165,11 +199,37 @@ def test_what_abstaining_does_is_told_beside(run, videos, capsys):
         (["--overlay", "alone.avi"], "--overlay is alone.avi, which is a file; give a folder"),
         (["--device", "quantum"], "--device is quantum"),
         (["lost.mp4"], "lost.mp4 is no file and no folder"),
+        (["--json", "alone.avi"], "--json is alone.avi, which is a video; give another file"),
+        (["videos/notes.txt", "--csv", "./videos/notes.txt"], "which is a video"),
+        (["--json", "out", "--csv", "./out"], "--json and --csv are both out"),
+        (["--csv", "pipe"], "--csv is pipe, which is no ordinary file"),
+        (["--json", "alone.avi/out.json"], "alone.avi is no folder that can be written"),
     ],
 )
 def test_a_wrong_command_line_is_status_2_before_any_work(run, videos, words, said, capsys):
+    os.mkfifo("pipe")
     assert run(videos, *words) == (2, [])
     assert said in capsys.readouterr().err
+
+
+def test_no_output_takes_the_place_of_a_video(run, videos):
+    before = Path("alone.avi").read_bytes()
+    assert run("videos", "alone.avi", "--json", "alone.avi") == (2, [])
+    assert Path("alone.avi").read_bytes() == before
+
+
+def test_a_folder_that_another_process_holds_costs_nothing(run, videos, capsys):
+    Path("out.json").write_text("of another run")
+    with lock(Path("drawn"), "the folder"):
+        assert run("alone.avi", "--overlay", "drawn", "--json", "out.json") == (1, [])
+    assert Path("out.json").read_text() == "of another run"
+    assert "is using the folder" in capsys.readouterr().err
+
+
+def test_what_cannot_be_kept_is_still_written(run, videos, capsys):
+    assert run("alone.avi", "--cache", "alone.avi", "--json", "out.json") == (0, ["alone.avi"])
+    assert len(read_json("out.json")["timelines"]) == 1
+    assert "note: alone.avi: it will be done again" in capsys.readouterr().out
 
 
 def test_names_with_brackets_and_blanks_are_names(run, tmp_path, capsys):

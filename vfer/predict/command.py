@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from vfer.corpora import not_a_file
 from vfer.predict.bundle import Fold
 from vfer.predict.document import write_csv, write_timelines
 from vfer.predict.finished import Finished
@@ -97,14 +98,15 @@ def predict_videos(request: Request) -> None:
     say = models.of(jobs[0].fold)
     _print_model(say, console)
     done = Done()
-    try:
-        with _alone(request), bar(console) as progress:
-            whole = progress.add_task("videos", total=len(jobs))
-            for job in jobs:
-                _predict_one(models.of(job.fold), job, request, done, progress)
-                progress.advance(whole)
-    finally:
-        _write(request, done, len(jobs), say.model.classes, console)
+    with _alone(request):  # before anything that may be there is written over
+        try:
+            with bar(console) as progress:
+                whole = progress.add_task("videos", total=len(jobs))
+                for job in jobs:
+                    _predict_one(models.of(job.fold), job, request, done, progress)
+                    progress.advance(whole)
+        finally:
+            _write(request, done, len(jobs), say.model.classes, console)
     for timeline in done.timelines:
         _print(timeline, console)
     _end(done, len(jobs), request.html, console)
@@ -160,11 +162,16 @@ def _predict_one(
     """Predict one video, or find it done; one that cannot be costs nothing but itself."""
     kept, path = Finished(request.cache, say), job.path
     try:
+        if (why := not_a_file(path)) is not None:  # to open a pipe would wait for ever
+            raise VideoError(path, why)
         timeline = kept.find(path)
         if timeline is None:
             with _advancing(progress, path.name) as advance:
                 timeline = say.predict(path, advance=advance)
-            kept.keep(path, timeline)
+            try:
+                kept.keep(path, timeline)
+            except OSError as error:
+                done.remarks.append(f"{path}: it will be done again next time: not kept, {error}")
     except VideoError as error:
         done.failed[str(path)] = "; ".join(error.reasons)
     except _BROKEN as error:
@@ -205,15 +212,19 @@ def _advancing(progress: Progress, what: str) -> Iterator[Advance]:
 def _write(
     request: Request, done: Done, asked: int, classes: Sequence[str], console: Console
 ) -> None:
+    """Write JSON and CSV; where one cannot be written, the other still is."""
     for path in (request.json, request.csv):
-        if path is not None:
+        if path is None:
+            continue
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-    if request.json is not None:
-        write_timelines(request.json, done.timelines, done.failed)
-        console.print(f"{len(done.timelines)} of {asked} videos: {request.json}")
-    if request.csv is not None:
-        write_csv(request.csv, done.timelines, classes)
-        console.print(f"{len(done.timelines)} of {asked} videos: {request.csv}")
+            if path is request.json:
+                write_timelines(path, done.timelines, done.failed)
+            else:
+                write_csv(path, done.timelines, classes)
+            console.print(f"{len(done.timelines)} of {asked} videos: {path}")
+        except OSError as error:
+            done.unmade[str(path)] = f"{type(error).__name__}: {error}"
 
 
 def _print_model(say: Predictor, console: Console) -> None:

@@ -132,17 +132,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings(
             given.step, given.abstain, given.main_face, given.keep_rate, given.explain, given.cam
         )
-        for option in ("json", "csv"):
-            path = getattr(given, option)
-            if path is not None and path.is_dir():
-                raise UsageError(f"--{option} is {path}, which is a folder; give a file")
-        for option in ("overlay", "html"):
-            path = getattr(given, option)
-            if path is not None and path.is_file():
-                raise UsageError(f"--{option} is {path}, which is a file; give a folder")
-        from vfer.predict.inputs import find_videos
+        from vfer.predict.inputs import check_outputs, find_videos
 
         videos = find_videos(given.videos)
+        files, folders = (
+            {f"--{option}": path for option in options if (path := getattr(given, option))}
+            for options in (("json", "csv"), ("overlay", "html"))
+        )
+        check_outputs(files, folders, videos)
         # torch takes seconds: not before it is known that there is work for it
         from vfer.predict.command import Request, predict_videos
 
