@@ -114,6 +114,7 @@ def write_stages(output, fold, stages, curves):
         directory.mkdir(parents=True, exist_ok=True)
         mine = [asdict(point) for point in curves if point.stage == stage]
         record = {"stage": stage, "fold": fold, "iteration": 20, "trained_on": others}
+        record |= {"corpus": "toy", "classes": CLASSES}
         seen = [make_fold(k) for k in range(len(GROUPS)) if k != fold]
         record["videos"] = sorted(video_of(row.clip) for tables in seen for row in tables.clips)
         write_json(directory / "stage.json", record | {"curves": mine})
@@ -329,13 +330,15 @@ def test_a_subject_in_two_folds(bundle):
     [
         (["cyd", "dan", "eve"], ""),
         (["cyd", "bob", "ada"], "trained_on: found ada, bob, recomputed nobody of the test group"),
-        (None, "trained_on: found 'NoneType' object is not iterable"),
+        (None, "trained_on: found"),
+        ("", "trained_on: found"),
     ],
 )
 def test_a_stage_was_trained_on_nobody_it_is_tested_on(bundle, trained_on, message):
     path = bundle / "fold-0" / "selection" / "vlan" / "stage.json"
     path.parent.mkdir(parents=True)
-    write_json(path, {"trained_on": trained_on, "videos": []})
+    record = {"stage": "vlan", "fold": 0, "corpus": "toy", "classes": CLASSES}
+    write_json(path, record | {"trained_on": trained_on, "videos": []})
     hash_again(bundle)
     where = f"fold-0/selection/vlan/stage.json: {message}" if message else ""
     assert differences(bundle).startswith(where)
@@ -357,7 +360,7 @@ def test_a_stage_was_trained_on_nobody_it_is_tested_on(bundle, trained_on, messa
         (lambda r: r["folds"].pop(), "results.json: folds: found"),
         (lambda r: r["protocol"].update(groups=4), "protocol.groups: found 4, recomputed 3"),
         (lambda r: r.update(schema=2), "schema: found 2, recomputed 1"),
-        (lambda r: r.update(seeds=["0"]), "seeds: found ['0'], recomputed a list of integers"),
+        (lambda r: r.update(seeds=["0"]), "seeds: found ['0'], recomputed a list, each a whole"),
         (lambda r: r.update(selection="best"), "selection: found best"),
         (lambda r: r.update(classes=[1]), "classes: found [1]"),
         (lambda r: r.update(classes=["a", "a"]), "classes: found"),
@@ -580,7 +583,7 @@ def on_stage(change):
         ),
         (
             on_stage(lambda record: record.pop("curves")),
-            "fold-0/vlan/stage.json: (cannot be read): found 'curves'",
+            "fold-0/vlan/stage.json: curves is missing; it must be a list of",
         ),
         (
             lambda b: without_test_points(b, records=False),
@@ -596,7 +599,7 @@ def on_stage(change):
         ),
         (
             on_stage(lambda record: record.pop("videos")),
-            "fold-0/vlan/stage.json: videos: found 'videos', recomputed the SHA-256 of all",
+            "fold-0/vlan/stage.json: videos is missing; it must be a list of SHA-256",
         ),
         (
             lambda b: edit_csv(b / "predictions.csv", lambda r: r[-1].update(reason=UNTESTED)),
@@ -644,7 +647,7 @@ def on_stage(change):
         ),
         (
             lambda b: edit_json(b / "fold-0" / "fold.json", lambda f: f.pop("files")),
-            "fold-0/fold.json: (cannot be read): found 'files'",
+            "fold-0/fold.json: files is missing; it must be an object",
         ),
     ],
 )  # fmt: skip

@@ -30,6 +30,7 @@ from vfer.results.records import (
     stage_folders,
 )
 from vfer.results.runs import check_assignments, run_folders, summarise_runs
+from vfer.results.schema import SEEDS, read_environment
 from vfer.results.scoring import (
     CONTROLS,
     CROSS_CORPUS,
@@ -145,11 +146,8 @@ def _contents(directory: Path) -> Iterator[Difference]:
         config = read_config(record) if record.is_file() else None
         configs = fold_configs(directory, config or {}, header.selection, folds)
         facts = find_clips(directory)
-        environment = read_json(directory / "environment.json")
+        environment = read_environment(directory / "environment.json")
         name, count = (environment["corpus"][key] for key in ("name", "clips"))
-    except (KeyError, TypeError) as error:
-        yield Difference("environment.json", "corpus", error, "name and clips")
-        return
     except ValueError as error:
         yield Difference(str(directory), "(cannot be read)", error, "a well-formed file")
         return
@@ -251,8 +249,8 @@ def _header(printed: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON va
         ("selection", printed.get("selection") in SELECTIONS, " or ".join(SELECTIONS)),
         (
             "seeds",
-            isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds),
-            "a list of integers",
+            SEEDS.fits(seeds),
+            SEEDS.said,
         ),
     )
     for key, good, wanted in checks:

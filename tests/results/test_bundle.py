@@ -20,6 +20,8 @@ from vfer.results.bundle import (
     write_folds,
 )
 from vfer.results.tables import (
+    SPLITS,
+    STAGES,
     ClipResult,
     CurvePoint,
     SegmentResult,
@@ -30,7 +32,7 @@ from vfer.results.tables import (
 )
 from vfer.runtime.files import atomic_write, read_json, sha256, write_json
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 numbers = st.floats(0, 1)
 scores = st.tuples(numbers, numbers, numbers)
 folds = st.integers(0, 99)
@@ -48,7 +50,8 @@ stream_rows = st.one_of(
     st.builds(StreamResult, folds, stream, texts, texts, texts, st.just("scored"), scores),
     st.builds(StreamResult, folds, stream, texts, texts, texts, missed, st.none()),
 )
-measured = st.none() | st.floats(allow_nan=False)
+measured = st.none() | numbers
+stages, splits = st.sampled_from(STAGES), st.sampled_from(SPLITS)
 all_tables = st.builds(
     Tables,
     st.lists(clip_rows, max_size=4).map(tuple),
@@ -56,9 +59,9 @@ all_tables = st.builds(
         tuple
     ),
     st.lists(stream_rows, max_size=4).map(tuple),
-    st.lists(st.builds(CurvePoint, folds, texts, whole, texts, measured, measured), max_size=4).map(
-        tuple
-    ),
+    st.lists(
+        st.builds(CurvePoint, folds, stages, whole, splits, measured, measured), max_size=4
+    ).map(tuple),
 )
 
 

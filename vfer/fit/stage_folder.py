@@ -14,7 +14,8 @@ from vfer.config.tree import StageConfig
 from vfer.corpora import Corpus
 from vfer.networks.settings import ModelConfig
 from vfer.results.bundle import FINAL
-from vfer.runtime.files import atomic_write, read_json
+from vfer.results.schema import read_stage
+from vfer.runtime.files import atomic_write, irregular, read_json
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 
@@ -45,7 +46,9 @@ def find_source(
     if not (directory / "stage.json").is_file():
         trains = f"; vfer.fit --{fold} on that bundle makes it" * (fold == FINAL)
         raise FileNotFoundError(f"{said}; there is no finished stage {directory}{trains}")
-    record = read_json(directory / "stage.json")
+    for path, what in irregular(settings.from_, ("wandb", "tensorboard")):
+        raise ValueError(f"{said}; {path} is {what}, and a bundle is read without following any")
+    record = read_stage(directory / "stage.json", "model")
     for name, ours in (("corpus", corpus.name), ("classes", list(corpus.classes))):
         if record[name] != ours:  # of another corpus' subjects nothing could be said
             raise ValueError(f"{said}, which was trained for the {name} {record[name]}, not {ours}")
@@ -75,7 +78,7 @@ def load_source(network: nn.Module, directory: Path, model: ModelConfig) -> None
     Raises:
         ValueError: If they are of another network.
     """
-    record = read_json(directory / "stage.json")
+    record = read_stage(directory / "stage.json", "model")
     names = ("variant", "width", "insert_after") if model.own is None else ("backbone", "network")
     for name in ("input_size", *names):
         ours, theirs = getattr(model, name), record["model"].get(name)

@@ -38,9 +38,10 @@ from vfer.networks.build import build_frame_network, build_segment_network, buil
 from vfer.networks.settings import OWN
 from vfer.networks.stage import StageNetwork
 from vfer.networks.streams import SegmentNetwork
+from vfer.results.schema import read_stage
 from vfer.results.tables import CurvePoint
 from vfer.runtime.environment import made_with
-from vfer.runtime.files import key_of, read_json, sha256, write_json
+from vfer.runtime.files import key_of, sha256, write_json
 from vfer.runtime.ranks import device, first, world
 
 FORMAT = 3  # to be raised when the same inputs give other weights
@@ -164,7 +165,7 @@ def train_stage(
     seen = Seen().union(*(before[name].seen for name in stage.after))
     if source is not None:
         load_source(network, source, config.model)
-        seen = Seen.of(read_json(source / "stage.json"))
+        seen = Seen.of(read_stage(source / "stage.json"))
     if end or stage.regression:
         seen = seen.union(seen_in(run, fold.train))
     trained = [parameter.requires_grad for parameter in network.parameters()]
@@ -205,9 +206,9 @@ def _read(
     run: Run, directory: Path, key: str, network: StageNetwork, recorder: CurveRecorder
 ) -> TrainedStage:
     """Read a finished stage, and test it again."""
-    record = read_json(directory / "stage.json")
+    record = read_stage(directory / "stage.json", "curves", "iteration")
     network.load_state_dict(load_file(directory / WEIGHTS))
-    curves = tuple(CurvePoint(**point) for point in record["curves"])
+    curves = tuple(record["curves"])
     network.to(device(run.config.trainer))
     test = recorder.test(network)
     network.cpu()

@@ -17,6 +17,7 @@ from vfer.results.bundle import FINAL, check_regular, fold_directory
 from vfer.results.faces import FaceFacts, read_faces
 from vfer.results.records import read_config, setting, stage_folders
 from vfer.results.runs import run_folders
+from vfer.results.schema import read_stage
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, read_json, sha256
 
@@ -110,7 +111,7 @@ def read_bundle(run: Path, fold: Fold | None, device: str, trust_code: bool) -> 
     folder = stage_folders(tree)[-1]
     found = _finished(run, folder, WEIGHTS if model.descriptor is None else TABLE)
     stages = _chosen(run, found, fold)
-    records = {number: _record(stage) for number, stage in stages.items()}
+    records = {number: read_stage(stage / _RECORD) for number, stage in stages.items()}
     first = next(iter(records.values()))
     for number, record in records.items():
         if record["classes"] != first["classes"]:
@@ -169,20 +170,6 @@ def _chosen(run: Path, found: Mapping[Fold, Path], fold: Fold | None) -> dict[Fo
         made = "; vfer.fit --final trains it" if fold == FINAL else final
         raise UsageError(f"--fold is {fold}; {run} has finished models of the folds {there}{made}")
     return {fold: found[fold]}
-
-
-def _record(stage: Path) -> dict[str, Any]:
-    """Read what a stage says of itself."""
-    path = stage / _RECORD
-    record = read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("corpus"), str):
-        raise ValueError(f"{path}: it must say which corpus the stage was trained on")
-    classes = record.get("classes")
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise ValueError(f"{path}: classes is {classes}; it must list names")
-    if not 2 <= len(set(classes)) == len(classes):
-        raise ValueError(f"{path}: classes is {classes}; it must list at least two, each once")
-    return record
 
 
 def _notes(

@@ -16,6 +16,7 @@ from vfer.results.nested import RECORD
 from vfer.results.records import read_config
 from vfer.results.runs import GROUPS, across_runs, partition, run_folders
 from vfer.results.runs import SEED as SEEDS
+from vfer.results.schema import read_environment
 from vfer.results.scoring import NESTED, Header, results
 from vfer.results.tables import ClipResult, Tables, read_tables
 from vfer.results.tally import counted
@@ -153,7 +154,7 @@ def read_bundle(path: Path) -> Bundle:
         computed = results(tables, header, read_folds(path / "folds.json"), facts)
         record = path / "config.yaml"
         config = settings_of(read_config(record) if record.is_file() else {})
-        environment = dict(read_json(path / "environment.json"))
+        environment = read_environment(path / "environment.json")
         nested = read_json(path / RECORD) if header.selection == NESTED else None
         plugs = {key: dict(one) for key, one in dict(environment.get("plugs") or {}).items()}
     except (KeyError, RecursionError, TypeError, ValueError) as error:

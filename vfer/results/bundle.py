@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vfer.results.checks import Difference
 from vfer.results.clips import find_clips
+from vfer.results.schema import read_marker
 from vfer.results.scoring import Header, results
 from vfer.results.tables import (
     STREAMS,
@@ -92,7 +93,7 @@ def fold_directory(output: Path, fold: int) -> Path:
 def is_complete(output: Path, fold: int, key: str | None = None) -> bool:
     """Tell whether a fold is written to its end, and (if given) from the inputs of ``key``."""
     marker = fold_directory(output, fold) / MARKER
-    return marker.is_file() and (key is None or read_json(marker)["key"] == key)
+    return marker.is_file() and (key is None or read_marker(marker)["key"] == key)
 
 
 def write_fold(
@@ -153,7 +154,7 @@ def _read_fold(
 ) -> tuple[Tables, str]:
     """Read a finished fold, checked against its marker: its tables and its key."""
     directory = fold_directory(output, fold)
-    marker = read_json(directory / MARKER)
+    marker = read_marker(directory / MARKER)
     for name, mine in (("fold", fold), ("subjects", sorted(subjects)), ("classes", list(classes))):
         if marker.get(name) != mine:
             raise ValueError(

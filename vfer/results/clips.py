@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vfer.results.checks import Difference
+from vfer.results.schema import read_stage
 from vfer.results.tables import ClipResult, Layout, Tables
-from vfer.runtime.files import read_json
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def check_videos(
     """
     name = path.relative_to(directory).as_posix()
     try:
-        seen = set(read_json(path)["videos"])
-    except (KeyError, TypeError, ValueError) as error:
+        seen = set(read_stage(path, "videos")["videos"])
+    except ValueError as error:
         yield Difference(name, "videos", error, "the SHA-256 of all videos seen")
         return
     both = [one.clip for one in facts if one.clip in held and one.video in seen]

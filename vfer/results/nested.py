@@ -16,6 +16,7 @@ from vfer.results.bundle import fold_directory
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts
 from vfer.results.records import Folds, check_fold_stages, setting, stage_folders
+from vfer.results.schema import read_stage
 from vfer.results.scoring import NESTED
 from vfer.results.tables import CurvePoint, Tables
 from vfer.runtime.files import read_json, sha256
@@ -99,8 +100,7 @@ def read_scores(
     for name, config in configs.items():
         path = fold_directory(root / name, fold) / selecting_stage(config) / "stage.json"
         try:
-            curves = [CurvePoint(**point) for point in read_json(path)["curves"]]
-            scores[name] = validation_score(curves)
+            scores[name] = validation_score(read_stage(path, "curves")["curves"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from error
     return scores

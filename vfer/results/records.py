@@ -13,9 +13,10 @@ from vfer.results.apart import UNTESTED, held_clips
 from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts, check_videos
+from vfer.results.schema import read_marker, read_stage
 from vfer.results.scoring import CROSS_CORPUS, NESTED, PROTOCOLS, Header
 from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
-from vfer.runtime.files import read_json, read_yaml, sha256
+from vfer.runtime.files import read_yaml, sha256
 
 Folds = Mapping[int, Sequence[str]]
 
@@ -107,7 +108,7 @@ def check_folds(
             yield Difference(name, "(whole fold)", "not complete", ", ".join((MARKER, *TABLES)))
             continue
         try:
-            marker, part = read_json(path), read_tables(path.parent, header.classes)
+            marker, part = read_marker(path), read_tables(path.parent, header.classes)
             keys.add(marker["key"])
             expected = {
                 "fold": fold,
@@ -239,13 +240,16 @@ def check_fold_stages(
             yield Difference(name, "(whole file)", "missing", "the record of a stage")
             continue
         try:
-            record = read_json(path)
-            seen, stage = set(record["trained_on"]), folder.rpartition("/")[2]
-            points = [] if stage == "classifier" else [CurvePoint(**p) for p in record["curves"]]
+            stage = folder.rpartition("/")[2]
+            record = read_stage(path, *(() if stage == "classifier" else ("curves",)))
+            seen, points = set(record["trained_on"]), record["curves"]
             iteration = record.get("iteration", 0)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             yield Difference(name, "(cannot be read)", error, "the record of a stage")
             continue
+        for key, ours in (("stage", stage), ("fold", fold)):
+            if record[key] != ours:
+                yield Difference(name, key, record[key], ours)
         selects = chosen and (folder.startswith("selection/") or not retrained)
         if selects:
             yield from _check_nobody(directory, path, next_group, "the validation group")
@@ -268,8 +272,8 @@ def _check_nobody(
     """Check that a stage was trained on none of the people that were held out."""
     name = path.relative_to(directory).as_posix()
     try:
-        both = sorted(set(read_json(path)["trained_on"]) & set(held))
-    except (KeyError, TypeError, ValueError) as error:
+        both = sorted(set(read_stage(path)["trained_on"]) & set(held))
+    except ValueError as error:
         yield Difference(name, "trained_on", error, "a list of subjects")
         return
     if both:

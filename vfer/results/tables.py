@@ -25,6 +25,7 @@ NUMBERS = {
     **dict.fromkeys(("accuracy", "loss", "fps"), float),
 }
 """The columns that hold numbers, beside the probabilities."""
+SPLITS = ("train", "validation", "test")
 TABLES = ("predictions.csv", "segments.csv", "streams.csv", "curves.csv")
 
 T = TypeVar("T")
@@ -33,6 +34,27 @@ T = TypeVar("T")
 def first_largest(probabilities: Sequence[float], classes: Sequence[str]) -> str:
     """Return the name of the class with the largest probability; of equals, the first."""
     return classes[max(range(len(classes)), key=probabilities.__getitem__)]
+
+
+def impossible(column: str, value: object) -> str:
+    """Say why a value cannot stand in a column of a table; empty where it can.
+
+    Numbers are finite and at least 0, accuracies at most 1; stages and splits have names.
+    """
+    names = {"stage": STAGES, "split": SPLITS}.get(column)
+    if names is not None:
+        return "" if value in names else f"{column} is {value!r}; it is one of {', '.join(names)}"
+    if value is None and column in ("accuracy", "loss"):
+        return ""
+    legal = (int,) if NUMBERS[column] is int else (int, float)
+    if not isinstance(value, legal) or isinstance(value, bool):
+        return f"{column} is {value!r}, not a number"
+    high = 1 if column == "accuracy" else 2**63
+    if not 0 <= value <= high or value == float("inf"):
+        return f"{column} is {value}; it is at least 0 and " + (
+            "at most 1" if high == 1 else "finite"
+        )
+    return ""
 
 
 def flaw(probabilities: Sequence[float]) -> str | None:
@@ -230,6 +252,12 @@ class Layout(Generic[T]):
             for column in self.fixed
             if column != "prediction"
         }
+        for column, value in values.items():
+            empty = column in self.empty and value is None
+            if (column in NUMBERS or column in ("stage", "split")) and not empty:
+                said = impossible(column, value)
+                if said:
+                    raise ValueError(said)
         if self.scored:
             names = [f"p_{name}" for name in classes]
             some = any(cells[name] for name in names) or "status" not in values
@@ -285,6 +313,9 @@ def read_table(path: Path, expected: Sequence[str]) -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ValueError(f"{path}, row {number}: {len(row)} cells, not {len(header)}")
+        for column, cell in zip(header, row, strict=True):
+            if "\0" in cell and column != "reason":  # which says what a decoder said
+                raise ValueError(f"{path}, row {number}: {column} holds NUL")
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
