@@ -9,6 +9,7 @@ from vfer.config.tree import StageConfig
 from vfer.corpora import Corpus
 from vfer.fit.stage_folder import find_source
 from vfer.report.main import main as report
+from vfer.results.tables import ClipResult, Tables, read_tables, write_tables
 from vfer.runtime.files import write_json
 from vfer.verify import main as verify
 
@@ -62,6 +63,14 @@ def test_an_impossible_point_is_told_in_curves_and_in_the_record(bundle, capsys,
     assert "curves.csv, row 5: " + column in capsys.readouterr().out
     assert report([str(bundle)]) == 2
     assert "curves.csv, row 5: " + column in capsys.readouterr().err
+
+
+def test_names_that_are_formulas_are_written_as_text(tmp_path):
+    rows = [ClipResult(0, "@a", "=1+1", "-x", "no_face", "+why", None, 0)]
+    write_tables(tmp_path, Tables(tuple(rows)), ("-x", "y"))
+    line = (tmp_path / "predictions.csv").read_text().splitlines()[1]
+    assert line.startswith("0,'@a,'=1+1,'-x,no_face,'+why,")
+    assert read_tables(tmp_path, ("-x", "y")).clips == tuple(rows)
 
 
 def test_nul_in_a_name_is_told(bundle, capsys):  # noqa: F811

@@ -23,6 +23,7 @@ from vfer.predict.timeline import (
     VideoInfo,
     Window,
 )
+from vfer.runtime.cells import inert
 from vfer.runtime.files import atomic_write, read_json, write_json
 
 if TYPE_CHECKING:
@@ -204,9 +205,7 @@ def write_csv(path: Path, timelines: Sequence[Timeline], classes: Sequence[str])
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return str(value).lower() if isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, bool) else inert(value)
 
 
 def dataframe(timeline: Timeline) -> "pd.DataFrame":

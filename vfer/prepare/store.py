@@ -25,6 +25,7 @@ from vfer.corpora import Clip, Corpus
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.sources import hash_video
+from vfer.runtime.cells import inert
 from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_json
 
 T = TypeVar("T", bound=np.generic)
@@ -195,7 +196,8 @@ class CropStore:
                 row = asdict(self.entry(clip.name))
             else:
                 row = {"clip": clip.name, "status": "excluded", "reason": clip.excluded}
-            writer.writerow([clip.subject, clip.emotion, *(row.get(name, "") for name in names)])
+            cells = [clip.subject, clip.emotion, *(row.get(name, "") for name in names)]
+            writer.writerow(map(inert, cells))
         self.directory.mkdir(parents=True, exist_ok=True)
         atomic_write(self.directory / "manifest.csv", text.getvalue())
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from vfer.report.markup import latex, markdown
 from vfer.report.parts import Grid, Picture, Section
+from vfer.runtime.cells import inert
 from vfer.runtime.files import atomic_write
 
 _LIST = "files.txt"
@@ -91,7 +92,8 @@ def write_page(path: Path, files: Path, title: str, sections: Sequence[Section])
                 images[part.name] = drawn["svg"]
             else:
                 text = io.StringIO()
-                csv.writer(text, lineterminator="\n").writerows([part.header, *part.rows])
+                cells = ([inert(cell) for cell in row] for row in (part.header, *part.rows))
+                csv.writer(text, lineterminator="\n").writerows(cells)
                 atomic_write(files / f"{part.name}.csv", text.getvalue())
                 written.append(f"{part.name}.csv")
                 if part.shown:

@@ -12,6 +12,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from vfer.runtime.cells import inert, restored
 from vfer.runtime.files import atomic_write
 
 STATUSES = ("scored", "no_face", "unreadable", "excluded")
@@ -188,7 +189,7 @@ class Tables:
 def _line(cells: Iterable[object]) -> str:
     """Format one line of CSV, ended by a newline; None is an empty cell."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # its characters are what is quoted
+    csv.writer(text, lineterminator="\r\n").writerow(map(inert, cells))  # quoted: its characters
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
@@ -300,6 +301,7 @@ def read_table(path: Path, expected: Sequence[str]) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         try:
             header, *rows = list(csv.reader(file, strict=True)) or [[]]
+            header = [*map(restored, header)]
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: {error}") from error
     for column in expected:
@@ -316,7 +318,7 @@ def read_table(path: Path, expected: Sequence[str]) -> list[dict[str, str]]:
         for column, cell in zip(header, row, strict=True):
             if "\0" in cell and column != "reason":  # which says what a decoder said
                 raise ValueError(f"{path}, row {number}: {column} holds NUL")
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    return [dict(zip(header, map(restored, row), strict=True)) for row in rows]
 
 
 def write_tables(directory: Path, tables: Tables, classes: Sequence[str]) -> None:

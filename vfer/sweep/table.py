@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from vfer.runtime.cells import inert
 from vfer.runtime.files import atomic_write, read_json
 from vfer.sweep.plan import Point, is_done
 
@@ -57,5 +58,5 @@ def write(points: Sequence[Point], failed: Mapping[str, str], path: Path) -> Non
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: inert(value) for key, value in row.items()} for row in rows)
     atomic_write(path, text.getvalue())

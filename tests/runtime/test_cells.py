@@ -1,0 +1,23 @@
+"""Cells that begin like formulas."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfer.runtime.cells import inert, restored
+
+texts = st.text(st.sampled_from("=+-@'\t\r1e.a "), max_size=6) | st.text(max_size=6)
+
+
+@given(texts)
+def test_a_cell_is_read_back_and_is_no_formula(text):
+    cell = inert(text)
+    assert restored(cell) == text
+    if cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        assert isinstance(float(cell), float)
+
+
+def test_formulas_are_text_and_numbers_are_numbers():
+    assert inert('=HYPERLINK("x")') == '\'=HYPERLINK("x")'
+    assert inert("-1+cmd|' /C calc'!A0") == "'-1+cmd|' /C calc'!A0"
+    for cell in (-1, -0.5, "-0.5", "+1e-3", "anger", "", None):
+        assert inert(cell) == cell
