@@ -131,6 +131,17 @@ def test_a_file_that_breaks_off_is_kept_and_noted_if_most_of_it_is_there(tmp_pat
             read(broken)
 
 
+def test_a_file_without_a_count_of_frames_that_breaks_off_is_noted(tmp_path):
+    path = write(tmp_path / "whole.mkv", [k / 25 for k in range(100)])
+    source, _, _ = read(path)
+    assert (source.promised, source.notes) == (0, [])
+    data, broken = path.read_bytes(), tmp_path / "broken.mkv"
+    broken.write_bytes(data[: len(data) * 6 // 10])
+    source, frames, _ = read(broken)
+    assert 40 <= len(frames) <= 75
+    assert "the header promises 4.00 s" in source.notes[-1]
+
+
 def test_the_size_of_frames_may_not_change(tmp_path):
     with pytest.raises(ValueError, match=r"a frame of \(8, 9, 3\) follows one of \(8, 8, 3\)"):
         list(read_stream(Source("", 25.0), [np.zeros((8, n, 3), np.uint8) for n in (8, 9)], 4))

@@ -44,6 +44,7 @@ class Source:
         width: px, upright from the first frame on; 0 if it is not known before.
         height: px.
         end: Of the last frame so far, s.
+        lasting: Seconds that the header promises where it counts no frames; 0 where it does not.
         notes: What was odd in the file, a sentence each.
     """
 
@@ -55,6 +56,7 @@ class Source:
     width: int = 0
     height: int = 0
     end: float = 0.0
+    lasting: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     def count(self, run: Timed) -> Timed:
@@ -79,9 +81,12 @@ def open_file(path: Path) -> Source:
             stream = container.streams.video[0]
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             promised, size = int(stream.frames), (stream.width, stream.height)
+            alone = len(container.streams) == 1
+            lasting = (container.duration or 0) / av.time_base if alone and not promised else 0.0
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise VideoError(path, _reason(error)) from error
-    return Source(str(path), rate if 1 <= rate <= 1000 else 25.0, promised, "pyav", 0, *size)
+    rate = rate if 1 <= rate <= 1000 else 25.0
+    return Source(str(path), rate, promised, "pyav", 0, *size, lasting=lasting)
 
 
 def _reason(error: Exception) -> str:
@@ -143,6 +148,11 @@ def read_file(source: Source, chunk: int = CHUNK) -> Iterator[Timed]:
         if source.frames < MIN_PROMISED * source.promised:
             raise VideoError(path, f"pyav: {said}")
         source.notes.append(f"The file is not whole: {said}.")
+    if source.end < (1 - SAME) * source.lasting - _LONG:
+        source.notes.append(
+            f"The file is not whole: pictures end at {source.end:.2f} s, the header promises "
+            f"{source.lasting:.2f} s."
+        )
 
 
 def _time(frame: Any, begin: float, last: float, source: Source) -> float:  # noqa: ANN401 - PyAV's
