@@ -19,7 +19,7 @@ from experiments.reproduce.rows import ALIASES, PARTS, YARDSTICKS
 from vfer.prepare.corpus import check_root
 from vfer.runtime.console import UsageError, make_console, run_command
 from vfer.sweep.plan import is_done
-from vfer.sweep.run import ended_like_ctrl_c, run_points
+from vfer.sweep.run import run_points
 
 _EXAMPLES = f"""\
 examples:
@@ -141,8 +141,7 @@ def reproduce(request: Request, console: Console, *, run: bool = True) -> None:
         request.output.mkdir(parents=True, exist_ok=True)
         points = chosen(planned)
         console.print(f"{len(points)} runs, each a bundle in {request.output}")
-        with ended_like_ctrl_c():
-            failed = run_points(points, request.output, console)
+        failed = run_points(points, request.output, console)
         failed = {p.name: failed[p.name] for p in points if p.name in failed and not is_done(p)}
         left = [p.name for p in points if not is_done(p) and p.name not in failed]
         if left:

@@ -153,7 +153,8 @@ def test_no_step_is_logged_twice_to_wandb(whole, tmp_path, monkeypatch):
     assert logged == list(range(9))
 
 
-def test_an_interrupt_ends_the_step_under_way_and_keeps_it(whole, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_step_under_way_and_keeps_it(whole, tmp_path, monkeypatch, number):
     run, expected = whole
     run = replace(run, config=replace(run.config, stages=replace(
         run.config.stages, checkpoint_every=1000)))  # fmt: skip
@@ -161,14 +162,16 @@ def test_an_interrupt_ends_the_step_under_way_and_keeps_it(whole, tmp_path, monk
 
     def step(module, batch, batch_idx):
         if module.global_step == 4:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         assert fresh or module.global_step > 4
         return step_of(module, batch, batch_idx)
 
     fresh = True
     monkeypatch.setattr(StageModule, "training_step", step)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's may be ignored
     with pytest.raises(KeyboardInterrupt):
         train(run, tmp_path)
+    signal.signal(signal.SIGINT, before)
     fresh = False
     train(run, tmp_path)
     assert left(tmp_path) == expected

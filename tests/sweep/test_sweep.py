@@ -197,10 +197,12 @@ def test_a_failed_point_fails_alone_and_finished_ones_are_not_run_again(
     assert "lr-1e+30: run again" in said.err
 
 
-def test_ctrl_c_ends_the_point_and_is_status_130(tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_ends_the_point_and_is_status_130(tmp_path, monkeypatch, capfd, number):
     ended = tmp_path / "ended"
     child = (
-        "import pathlib, sys, time\n"
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "try:\n    print('up', file=sys.stderr, flush=True); time.sleep(60)\n"
         f"except KeyboardInterrupt:\n    pathlib.Path({str(ended)!r}).touch(); sys.exit(130)\n"
     )
@@ -211,10 +213,14 @@ def test_ctrl_c_ends_the_point_and_is_status_130(tmp_path, monkeypatch, capfd):
     def press():
         while not (log.is_file() and "up" in log.read_text()):
             time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's may be ignored
     threading.Thread(target=press, daemon=True).start()
-    assert main([str(path), "--output", str(tmp_path / "out")]) == 130
+    try:
+        assert main([str(path), "--output", str(tmp_path / "out")]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended.is_file()
     assert not (tmp_path / "out" / "pool-frame.log").exists()
 

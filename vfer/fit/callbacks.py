@@ -23,7 +23,7 @@ from vfer.fit.plan import Stage
 from vfer.fit.run import Fold, Run, frames_of
 from vfer.networks.stage import StageNetwork
 from vfer.results.tables import CurvePoint
-from vfer.runtime.console import bar
+from vfer.runtime.console import ENDING, bar
 
 
 class CurveRecorder(Callback):
@@ -138,9 +138,9 @@ def _ends_step(trainer: pl.Trainer, batch_idx: int) -> bool:
 class Checkpoints(Callback):
     """Keeps the state of training in one file, from which a killed run is resumed.
 
-    It is written every so many steps, and when the process is asked to end (Ctrl-C, SIGTERM): the
-    step under way is finished first; a second Ctrl-C stops at once. Everything random in a step
-    follows from its number, so that no random state need be kept.
+    It is written every so many steps, and when the process is asked to end (Ctrl-C, SIGTERM,
+    SIGHUP): the step under way is finished first; a second Ctrl-C stops at once. Everything random
+    in a step follows from its number, so that no random state need be kept.
 
     Args:
         path: The file; always whole, as it is written beside and then renamed.
@@ -150,18 +150,21 @@ class Checkpoints(Callback):
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
         self.stop = False
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over Ctrl-C, where there is one process and signals can be caught."""
+        """Take over Ctrl-C and its like, where there is one process and signals can be caught."""
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._interrupt)
+            for name in (signal.SIGINT, *ENDING):
+                if signal.getsignal(name) is not signal.SIG_IGN:
+                    self._before[name] = signal.signal(name, self._interrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.stop:
+        if self.stop and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not self.stop:
+            print("finishing the step; Ctrl-C again stops at once", file=sys.stderr)
         self.stop = True
-        print("finishing the step; Ctrl-C again stops at once", file=sys.stderr)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
@@ -189,10 +192,10 @@ class Checkpoints(Callback):
                 beside.replace(self.path)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give Ctrl-C back."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        """Give the signals back."""
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+        self._before = {}
 
 
 class StepBar(Callback):

@@ -2,13 +2,17 @@
 
 import os
 import re
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
@@ -22,6 +26,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.segment import Segment
+
+ENDING = tuple(getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n))
+"""Signals that do what Ctrl-C does."""
 
 
 class UsageError(ValueError):
@@ -45,6 +52,32 @@ def program(module: str) -> str:
     return f"python -m {module}"
 
 
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM, and a terminal that is closed, for Ctrl-C; what is ignored stays so (nohup).
+
+    A process that is forked meanwhile ends by them, as it would without.
+    """
+    mine = os.getpid()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == mine:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ENDING:
+            if signal.getsignal(name) is not signal.SIG_IGN:
+                before[name] = signal.signal(name, stop)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
 def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) -> int:
     """Run a command's body and turn what it raises into one line and an exit status.
 
@@ -54,7 +87,8 @@ def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) 
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        command()
+        with _ended_like_ctrl_c():
+            command()
     except KeyboardInterrupt:
         print("interrupted; the same command resumes here", file=sys.stderr)
         return 130

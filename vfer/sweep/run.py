@@ -9,9 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -67,29 +65,13 @@ def run_point(point: Point, log: Path) -> str | None:
                 break
             except KeyboardInterrupt:
                 interrupted = True
-                child.send_signal(signal.SIGINT)
+                child.send_signal(signal.SIGTERM)  # SIGINT may be ignored: a script's background
         reader.join()
     if interrupted or status == 130:
         raise KeyboardInterrupt
     if status < 0:
         return f"ended by signal {-status} ({signal.Signals(-status).name})"
     return None if status == 0 else (said or [f"status {status}"])[-1]
-
-
-@contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
-    """Take SIGTERM, and a terminal that is closed, for Ctrl-C: no point goes on without us."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    names = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    before = [signal.signal(name, stop) for name in names]
-    try:
-        yield
-    finally:
-        for name, handler in zip(names, before, strict=True):
-            signal.signal(name, handler)
 
 
 def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[str, str]:
@@ -147,8 +129,7 @@ def sweep(
     names = [point.name for point in todo]
     write_json(output / FILE, {"file": path.name, "keys": keys, "points": names})
     console.print(f"{path}: {len(todo)} points, each a bundle in {output}")
-    with ended_like_ctrl_c():
-        failed = run_points(todo, output, console)
+    failed = run_points(todo, output, console)
     # What failed here may have been done elsewhere meanwhile.
     failed = {p.name: failed[p.name] for p in todo if p.name in failed and not is_done(p)}
     show(todo, failed, console)
