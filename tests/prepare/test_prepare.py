@@ -508,3 +508,18 @@ def test_the_built_in_corpus_is_opened_under_its_own_name(facs_root, facs_config
     assert len(corpus.clips) == 18
     with pytest.raises(ValueError, match="seed is 0, wanted 1"):
         open_corpus(replace(config, facs=replace(facs_config, seed=1)), console)
+
+
+def test_a_cache_that_is_full_and_whole_is_only_read(tmp_path, monkeypatch, capsys):
+    words = ["--data.corpus=facs", f"--data.cache={tmp_path}", "--data.facs.subjects=1",
+             "--data.facs.clips_per_emotion=1", "--data.facs.frames=8",
+             "--data.facs.width=240", "--data.facs.height=192"]  # fmt: skip
+    assert main(words) == 0
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("write_bytes", "write_text", "unlink", "touch", "replace"):
+        monkeypatch.setattr(Path, name, refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    assert main(words) == 0, capsys.readouterr().err

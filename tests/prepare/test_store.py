@@ -1,4 +1,5 @@
 import pickle
+import re
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
@@ -313,3 +314,50 @@ def test_the_fingerprint_changes_with(tmp_path, clips, sources):
 def test_the_fingerprint_does_not_change_with_where_the_corpus_lies(tmp_path):
     moved = [replace(clip, path=Path("/elsewhere") / clip.path) for clip in CLIPS]
     assert fingerprint(tmp_path, moved, "123") == fingerprint(tmp_path, CLIPS, "123")
+
+
+def _no_record(folder, own, other):
+    own.write_text("[]")
+
+
+def _lacks(folder, own, other):
+    own.write_text(own.read_text().replace('"frames"', '"fames"'))
+
+
+def _wrong_type(folder, own, other):
+    own.write_text(own.read_text().replace('"frames": 3', '"frames": "3"'))
+
+
+def _swapped(folder, own, other):
+    own.write_bytes(other.read_bytes())
+
+
+def _half(folder, own, other):
+    own.write_text(own.read_text()[:50])
+
+
+@pytest.mark.parametrize("damage", [_no_record, _lacks, _wrong_type, _swapped, _half])
+def test_a_record_that_is_none_or_another_clips_is_told_by_its_file_and_made_again(
+    tmp_path, damage
+):
+    store = CropStore(tmp_path)
+    for name in "ab":
+        store.add(Entry(name, "ok", frames=3), random_crops(3))
+    own, other = (tmp_path / "clips" / f"{entry_id(name)}.json" for name in "ab")
+    damage(tmp_path, own, other)
+    store = CropStore(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(str(own))):
+        store.entry("a")
+    clips = [make_clip("a"), make_clip("b")]
+    assert store.missing(clips) == clips[:1]
+    store.add(Entry("a", "ok", frames=3), random_crops(3))
+    assert CropStore(tmp_path).entry("a").frames == 3
+
+
+def test_a_full_disk_is_told_with_the_file_that_was_to_be_written(tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device.*crops.*npy"):
+        CropStore(tmp_path).add(Entry("a", "ok", frames=3), random_crops(3))

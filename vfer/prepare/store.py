@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from hashlib import sha256 as hash_bytes
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ T = TypeVar("T", bound=np.generic)
 
 FORMAT = 4
 """Raised whenever the code changes what the same settings give: pixels, or what a record says."""
+
+Status = Literal["ok", "no_face", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Entry:
     """
 
     clip: str
-    status: Literal["ok", "no_face", "unreadable"]
+    status: Status
     reason: str = ""
     source: str = ""
     size: int = 0
@@ -119,12 +121,13 @@ class CropStore:
 
         Raises:
             KeyError: If the clip has not been prepared.
+            ValueError: If the file is no record, or another clip's; the message names it.
         """
         if clip not in self._entries:
             path = self.directory / "clips" / f"{entry_id(clip)}.json"
             if not path.is_file():
                 raise KeyError(f"{clip} is not in the store {self.directory}")
-            self._entries[clip] = Entry(**read_json(path))
+            self._entries[clip] = _read_entry(path, clip)
         return self._entries[clip]
 
     def made_from(self, clip: Clip) -> tuple[str, str, int, float]:
@@ -142,7 +145,7 @@ class CropStore:
     def _holds(self, clip: Clip) -> bool:
         try:
             entry = self.entry(clip.name)
-        except KeyError:
+        except (KeyError, ValueError):  # not there, or no record: made again
             return False
         try:
             found = clip.path.stat()
@@ -199,7 +202,9 @@ class CropStore:
             cells = [clip.subject, clip.emotion, *(row.get(name, "") for name in names)]
             writer.writerow(map(inert, cells))
         self.directory.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.directory / "manifest.csv", text.getvalue())
+        path, data = self.directory / "manifest.csv", text.getvalue().encode()
+        if not path.is_file() or path.read_bytes() != data:  # a full store may be read-only
+            atomic_write(path, data)
 
     def crops(self, clip: str) -> NDArray[np.uint8]:
         """Return the crops of a usable clip, a read-only memory map ``(T, 150, 110, 3)`` uint8.
@@ -266,6 +271,26 @@ class CropStore:
                 for c in corpus.clips
             ]
         )
+
+
+def _read_entry(path: Path, clip: str) -> Entry:
+    """Read a clip's record.
+
+    Raises:
+        ValueError: If the file is no record, or another clip's; the message names it.
+    """
+    record = read_json(path)
+    kinds = {name: type(value) for name, value in asdict(Entry("", "ok")).items()}
+    whole = isinstance(record, dict) and record.keys() == kinds.keys()
+    if not whole or not all(
+        type(record[name]) in ((int, float) if kind is float else (kind,))
+        for name, kind in kinds.items()
+    ):
+        raise ValueError(f"{path} is no record of a clip; {_REMEDY}")
+    if record["clip"] != clip or record["status"] not in get_args(Status):
+        said = f"{record['clip']!r}, {record['status']!r}"
+        raise ValueError(f"{path} is the record of {said}, not of {clip!r}; {_REMEDY}")
+    return Entry(**record)
 
 
 def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:

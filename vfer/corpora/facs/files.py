@@ -130,18 +130,27 @@ def render(
     Raises:
         ValueError: If the folder holds a corpus with other parameters.
     """
+    clips = [
+        ClipNumber(subject, emotion, take)
+        for subject in range(1, config.subjects + 1)
+        for emotion in EMOTIONS
+        for take in range(1, config.clips_per_emotion + 1)
+    ]
+
+    def lacking() -> list[ClipNumber]:
+        return [clip for clip in clips if not video_path(root, *clip).is_file()]
+
     root.mkdir(parents=True, exist_ok=True)
+    if (root / "facs.json").is_file() and not lacking():  # no lock: it may not be ours to write
+        _check_parameters(root, config)
+        if progress is not None:
+            progress(len(clips), len(clips))
+        return
     with FileLock(root / ".facs.lock"):
         _check_parameters(root, config)
         for left in root.rglob(".*.part"):  # of a run that was killed
             left.unlink()
-        clips = [
-            ClipNumber(subject, emotion, take)
-            for subject in range(1, config.subjects + 1)
-            for emotion in EMOTIONS
-            for take in range(1, config.clips_per_emotion + 1)
-        ]
-        missing = [clip for clip in clips if not video_path(root, *clip).is_file()]
+        missing = lacking()
         present = len(clips) - len(missing)
         if progress is not None:
             progress(present, len(clips))
