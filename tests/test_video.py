@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from vfer import video
-from vfer.video import VideoError, decode, iter_frames, probe, read_frames, read_video
+from vfer.video import (
+    DECODERS,
+    MARKS,
+    VideoError,
+    decode,
+    iter_frames,
+    probe,
+    read_frames,
+    read_video,
+)
 
 needs_decord = pytest.mark.skipif("decord" not in video.DECODERS, reason="no decord here")
 
@@ -281,3 +290,25 @@ def test_a_header_is_probed_without_decoding(lossless, tmp_path):
     text = tmp_path / "text.avi"
     text.write_text("no video")
     assert probe(text) == (0, 0)
+
+
+LISTS = {
+    "ffconcat": "ffconcat version 1.0\nfile other.mkv\n",
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.mkv\n#EXT-X-ENDLIST\n",
+    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period>'
+    "<AdaptationSet><Representation><BaseURL>other.mkv</BaseURL></Representation></AdaptationSet></Period></MPD>",
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "m3u8"])
+def test_a_list_that_names_another_file_is_no_video(lossless, tmp_path, kind, suffix):
+    lossless(5, name="other.mkv")
+    path = tmp_path / f"x.{suffix}"
+    path.write_text(LISTS[kind])
+    for decoder in (*DECODERS, MARKS):
+        with pytest.raises(VideoError):
+            list(decode(path, decoder))
+    with pytest.raises(VideoError, match=f"x.{suffix}"):
+        read_frames(path)
+    assert probe(path) == (0.0, 0)

@@ -13,6 +13,14 @@ try:
 except ImportError:  # no wheel for this platform
     decord = None
 
+_FORMATS = (
+    "avi,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegvideo,mpegts,asf,ogg,gif,nut,ivf,h264,"
+    "hevc,m4v,dv,rm,mxf"
+)
+"""Containers that hold their own streams: no list that names further files."""
+CONTAINERS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+"""What libav may open, whatever a file is called."""
+
 Chunk = NDArray[np.uint8]
 """Consecutive frames, ``(t, H, W, 3)`` uint8 RGB, as they are to be seen (rotated upright)."""
 
@@ -73,7 +81,7 @@ def _by_decord(path: Path, chunk: int) -> Iterator[Chunk]:
 
 
 def _by_pyav(path: Path, chunk: int) -> Iterator[Chunk]:
-    with av.open(str(path)) as container:
+    with av.open(str(path), options=CONTAINERS) as container:
         run: list[NDArray[np.uint8]] = []
         for frame in container.decode(container.streams.video[0]):
             image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
@@ -86,7 +94,7 @@ def _by_pyav(path: Path, chunk: int) -> Iterator[Chunk]:
 
 
 def _marks(path: Path, chunk: int) -> Iterator[Chunk]:
-    with av.open(str(path)) as container:
+    with av.open(str(path), options=CONTAINERS) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"  # with threads libav does not mark frames of H.264
         run: list[bool] = []
@@ -223,7 +231,7 @@ def probe(path: str | Path) -> tuple[float, int]:
     A header may promise more frames than there are.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=CONTAINERS) as container:
             stream = container.streams.video[0]
             return float(stream.average_rate or stream.guessed_rate or 0), int(stream.frames)
     except (av.FFmpegError, IndexError):
@@ -233,7 +241,7 @@ def probe(path: str | Path) -> tuple[float, int]:
 def codec_of(path: str | Path) -> str:
     """Return libav's name of what decodes a video, such as ``h264``; empty if unknown."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=CONTAINERS) as container:
             return str(container.streams.video[0].codec_context.name)
     except (av.FFmpegError, IndexError):
         return ""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vfer.faces.tracks import Timed
-from vfer.video import MIN_PROMISED, VideoError
+from vfer.video import CONTAINERS, MIN_PROMISED, VideoError
 
 Advance = Callable[[float, float], None]
 """Told how far a video is, s, and how long it is thought to be, s."""
@@ -22,13 +22,6 @@ LONGEST_PAUSE = 3600.0
 """Seconds between two frames beyond which a file's times are taken to be wrong."""
 _LONG = 0.2
 """Seconds beyond which the last frame is not repeated."""
-_FORMATS = (
-    "avi,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegvideo,mpegts,asf,ogg,gif,nut,ivf,h264,"
-    "hevc,m4v,dv,rm,mxf"
-)
-"""Containers that hold their own streams: no list that names further files."""
-OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-"""With which PyAV opens a video."""
 
 
 @dataclass
@@ -77,7 +70,7 @@ def open_file(path: Path) -> Source:
     if not path.is_file():
         raise VideoError(path, "no such file")
     try:
-        with av.open(str(path), options=OPTIONS) as container:
+        with av.open(str(path), options=CONTAINERS) as container:
             stream = container.streams.video[0]
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             promised, size = int(stream.frames), (stream.width, stream.height)
@@ -116,7 +109,7 @@ def read_file(source: Source, chunk: int = CHUNK) -> Iterator[Timed]:
     images: list[NDArray[np.uint8]] = []
     times: list[float] = []
     try:
-        with av.open(source.path, options=OPTIONS) as container:
+        with av.open(source.path, options=CONTAINERS) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             begin = (container.start_time or 0) / av.time_base

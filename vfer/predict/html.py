@@ -14,10 +14,11 @@ from PIL import Image
 from vfer.predict.colours import looks
 from vfer.predict.document import to_json
 from vfer.predict.folder import Folder
-from vfer.predict.frames import OPTIONS, Advance
+from vfer.predict.frames import Advance
 from vfer.predict.movie import fitting, whole_or_not, write_movie
 from vfer.predict.timeline import Timeline
 from vfer.runtime.files import atomic_write
+from vfer.video import CONTAINERS
 
 VERSION = 1
 """Raised when the same timeline and video make other files."""
@@ -85,7 +86,7 @@ def playable(path: Path) -> str | None:
     WebM.
     """
     try:
-        with av.open(str(path), options=OPTIONS) as container:
+        with av.open(str(path), options=CONTAINERS) as container:
             formats = container.format.name.split(",")
             video = container.streams.video[0].codec_context
             names = {stream.codec_context.name for stream in container.streams.audio}

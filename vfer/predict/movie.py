@@ -12,7 +12,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vfer.predict.frames import OPTIONS, Advance, Source, open_file, read_file
+from vfer.predict.frames import Advance, Source, open_file, read_file
+from vfer.video import CONTAINERS
 
 Draw = Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]
 """From an upright frame ``(H, W, 3)`` uint8 RGB and its time, s, to the one that is written."""
@@ -132,7 +133,7 @@ class _Sound:
     @classmethod
     def open(cls, path: Path, out: Any, stack: ExitStack) -> "_Sound":  # noqa: ANN401 - PyAV's
         """Open the first sound of a video by a reader of its own; there may be none."""
-        container = stack.enter_context(av.open(str(path), options=OPTIONS))
+        container = stack.enter_context(av.open(str(path), options=CONTAINERS))
         stream = next(iter(container.streams.audio), None)
         if stream is not None and stream.codec_context is None:
             none = cls(out, container, None)
