@@ -352,13 +352,13 @@ def test_names_are_no_formulas_and_may_hold_any_character(bundle, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_bundle_names_no_file_outside_the_report(bundle, tmp_path):
+def test_a_bundle_names_no_file_outside_the_report(bundle, tmp_path, capsys):
     path = bundle / "curves.csv"
     path.write_text(path.read_text().replace(",spatial,", ",../../../evil,"))
     output = tmp_path / "deep" / "er" / "out"
-    assert main([str(bundle), "--output", str(output)]) == 0
-    (drawn,) = tmp_path.rglob("*evil.svg")
-    assert drawn.parent == output / "report"
+    assert main([str(bundle), "--output", str(output)]) == 2
+    assert "stage is '../../../evil'" in capsys.readouterr().err
+    assert not [*tmp_path.rglob("*evil*")]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -536,7 +536,7 @@ def test_no_bundle_is_status_2(tmp_path, capsys):
     ("name", "text", "said"),
     [
         ("results.json", "{}", "schema: found None"),
-        ("results.json", "[" * 100_000, "recursion"),
+        ("results.json", "[" * 100_000, "nested too deeply"),
         ("predictions.csv", "a\n1\n", "the column 'fold' is missing"),
         ("config.yaml", "- 1\n", "holds no settings"),
         ("config.yaml", "a: &a\n  b: *a\n", "recursion"),

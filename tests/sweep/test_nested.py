@@ -67,6 +67,8 @@ def make_point(output, *, length, accuracies, seed, tested=None):
                 "stage": stage,
                 "fold": fold,
                 "iteration": 20,
+                "corpus": "toy",
+                "classes": CLASSES,
                 "trained_on": sorted({row.subject for rows in others for row in rows}),
                 "videos": sorted(video_of(row.clip) for rows in others for row in rows),
                 "curves": [asdict(p) for p in mine],

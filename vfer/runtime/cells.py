@@ -7,7 +7,10 @@ before it makes it text again; ``restored`` takes that away.
 import re
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?\d*\.?\d+(e[+-]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+-]?\d*\.?\d+(e[+-]?\d+)?( \([-+.\d to]+\))?(, p [=<] [\d.]+)?", re.IGNORECASE
+)
+"""Also with its interval and its p, as in a comparison."""
 
 
 def inert(cell: object) -> object:

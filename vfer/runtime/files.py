@@ -130,7 +130,9 @@ def _check_yaml(text: str) -> None:
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, size = open_nodes.pop()
         elif isinstance(event, yaml.AliasEvent):
-            anchor, size = None, sizes.get(str(event.anchor), 1)
+            if event.anchor not in sizes:
+                raise ValueError(f"*{event.anchor} names nothing before it, or itself (recursion)")
+            anchor, size = None, sizes[event.anchor]
         elif isinstance(event, yaml.ScalarEvent):
             anchor, size = event.anchor, 1
         else:
