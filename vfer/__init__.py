@@ -1,5 +1,6 @@
 """Video-based facial expression recognition by deep temporal-spatial aggregation."""
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictor", "__version__"]
 __version__ = version("vfer")
+
+# torchmetrics imports onnxruntime where it is installed, which then tells a host of its usage,
+# unless that is forbidden before. Nothing here asks the network without being asked to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has the name

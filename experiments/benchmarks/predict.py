@@ -58,7 +58,8 @@ def make_bundle(folder: Path, width: float, folds: int) -> Path:
         stage = folder / f"fold-{fold}" / "vlan"
         stage.mkdir(parents=True)
         save_file(network.state_dict(), stage / "weights.safetensors")
-        write_json(stage / "stage.json", {"corpus": "facs", "classes": list(EMOTIONS)})
+        about = {"stage": stage.name, "fold": fold, "corpus": "facs", "classes": list(EMOTIONS)}
+        write_json(stage / "stage.json", about | {"trained_on": []})
     return folder
 
 

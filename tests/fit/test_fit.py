@@ -390,7 +390,11 @@ def test_processes_share_the_folds_of_one_output(bundle, cache, tmp_path, capsys
         assert not (output / "results.json").exists()
     command = [sys.executable, "-m", "vfer.fit", "--config", TINY, "--output", output,
                "--data.cache", cache]  # fmt: skip
-    both = [subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE) for _ in range(2)]
+    threads = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # the same bytes
+    both = [
+        subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, env=threads)
+        for _ in range(2)
+    ]
     said = [process.communicate()[0].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum("fold 0: accuracy" in one for one in said) == 1, said  # trained once

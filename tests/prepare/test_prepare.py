@@ -32,7 +32,7 @@ from vfer.prepare.main import main
 from vfer.prepare.store import CropStore, Entry, flow_key
 from vfer.runtime.files import lock, sha256
 from vfer.segments.indices import WindowConfig
-from vfer.video import decode
+from vfer.video import MARKS, decode
 
 
 @pytest.fixture
@@ -102,6 +102,9 @@ def test_a_face_that_leaps_is_followed_and_told_as_doubtful(corpus, tmp_path):
 
     def leaping(path, decoder):
         frames = np.concatenate(list(decode(path, decoder)))
+        if decoder == MARKS:
+            yield frames
+            return
         wide = np.pad(frames, ((0, 0), (0, 0), (0, frames.shape[2]), (0, 0)), mode="edge")
         wide[5:] = np.roll(wide[5:], frames.shape[2], axis=2)
         yield wide

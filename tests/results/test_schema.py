@@ -87,12 +87,12 @@ def test_from_a_broken_stage_names_file_and_field(tmp_path, field):
               "trained_on": ["x"], "model": {}}  # fmt: skip
     corpus, config = Corpus("toy", ("a", "b"), ()), StageConfig(from_=tmp_path / "run")
     write_json(directory / "stage.json", record)
-    assert find_source(config, "vlan", 0, corpus, ["y"]) == directory
+    assert find_source(config, "vlan", "fold-0", corpus, ["y"]) == directory
     for broken in ({k: v for k, v in record.items() if k != field}, {**record, field: 7}):
         write_json(directory / "stage.json", broken)
         with pytest.raises(ValueError, match=f"vlan/stage.json: {field} is "):
-            find_source(config, "vlan", 0, corpus, ["y"])
+            find_source(config, "vlan", "fold-0", corpus, ["y"])
     shutil.move(directory, tmp_path / "elsewhere")
     directory.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="vlan is a link"):
-        find_source(config, "vlan", 0, corpus, ["y"])
+        find_source(config, "vlan", "fold-0", corpus, ["y"])

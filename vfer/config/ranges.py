@@ -91,6 +91,7 @@ RANGES = {
     "protocol.folds.groups": Range(2, 100_000),
     "protocol.folds.seed": Range(0, SEED),
     "protocol.seed": Range(0, SEED),
+    "logger.held_out_clips": Range(0, 1000),
     "trainer.devices": Range(-1, 10_000),
     "trainer.num_nodes": Range(1, 100_000),
     "trainer.log_every_n_steps": Range(1, STEPS),

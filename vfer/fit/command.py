@@ -98,6 +98,8 @@ def _fit(config: Config, console: Console) -> None:
     def begin() -> str:
         with _whole(output, console):
             check_output(output, config)  # again: another process may have begun since
+            if (output / "environment.json").is_file():
+                write_environment(run)  # which says what of the corpus or the code has changed
             _check_folds(run)
             atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
             bundle.write_folds(output / "folds.json", run.groups)
