@@ -86,4 +86,4 @@ def test_what_does_not_go_together_is_refused(bundle, words, said, capsys):
 
 def test_less_than_no_clips_are_refused(capsys):
     assert fit(["--config", "configs/tiny.yaml", "--logger.held_out_clips=-1"]) == 2
-    assert "logger.held_out_clips is -1; give a number of clips" in capsys.readouterr().err
+    assert "logger.held_out_clips is -1; it must be between 0 and 1000" in capsys.readouterr().err
