@@ -4,12 +4,15 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from vfer.fit.main import main as fit
 from vfer.predict.held_out import held_out_clips
 from vfer.predict.main import main
+from vfer.prepare.corpus import open_corpus
+from vfer.results.tables import PREDICTIONS
 from vfer.runtime.console import make_console
 from vfer.runtime.files import read_json
 
@@ -31,6 +34,22 @@ def test_each_clip_goes_to_the_model_that_has_not_seen_its_subject(bundle):
         assert f"labelled {rows[clip]['label']}" in job.notes[0]
     assert jobs == held_out_clips(bundle, 6, make_console())
     assert len(held_out_clips(bundle, 1000, make_console())) == len(rows)
+
+
+def test_names_that_a_spreadsheet_would_take_for_formulas_are_found(bundle, tmp_path, monkeypatch):
+    run = shutil.copytree(bundle, tmp_path / "run")
+    classes = read_json(run / "results.json")["classes"]
+    rows = PREDICTIONS.read(run, classes)
+    PREDICTIONS.write(run, [replace(row, clip=f"={row.clip}") for row in rows], classes)
+
+    def renamed(config, console):
+        corpus = open_corpus(config, console)
+        return replace(corpus, clips=tuple(replace(c, name=f"={c.name}") for c in corpus.clips))
+
+    monkeypatch.setattr("vfer.prepare.corpus.open_corpus", renamed)
+    jobs = held_out_clips(run, 6, make_console())
+    monkeypatch.undo()
+    assert jobs == held_out_clips(bundle, 6, make_console())
 
 
 def shown(page):

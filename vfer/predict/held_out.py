@@ -1,7 +1,5 @@
 """Clips of a bundle's own corpus, each with the fold whose model has not seen its subject."""
 
-import csv
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +7,12 @@ from rich.console import Console
 
 from vfer.config.recorded import recorded_parts
 from vfer.predict.bundle import Fold
+from vfer.results.cross import MODELS
 from vfer.results.records import read_config
+from vfer.results.scoring import Header
+from vfer.results.tables import PREDICTIONS, ClipResult
 from vfer.runtime.console import UsageError
+from vfer.runtime.files import read_json
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,15 @@ class Job:
     notes: tuple[str, ...] = ()
 
 
-def _who(row: Mapping[str, str]) -> str:
-    """Name what was held out of a row of ``predictions.csv``: a clip where nobody is known."""
-    return "The clip" if row["subject"] == row["clip"] else f"Subject {row['subject']}"
+def _note(row: ClipResult) -> str:
+    """Say what was held out: a subject, or a clip where nobody is known."""
+    who, them = (
+        ("The clip", "it") if row.subject == row.clip else (f"Subject {row.subject}", "them")
+    )
+    return (
+        f"{who} was held out: the model of fold {row.fold} was not trained on {them}. The clip is "
+        f"labelled {row.label}."
+    )
 
 
 def held_out_clips(run: Path, count: int, console: Console) -> list[Job]:
@@ -47,33 +55,22 @@ def held_out_clips(run: Path, count: int, console: Console) -> list[Job]:
     """
     from vfer.prepare.corpus import open_corpus
 
-    table = run / "predictions.csv"
     tree = read_config(run / "config.yaml")
-    if not table.is_file() or (run / "models.json").is_file():
+    needed = ("results.json", PREDICTIONS.name)
+    if not all((run / name).is_file() for name in needed) or (run / MODELS).is_file():
         raise UsageError(f"--held-out needs a finished bundle of vfer fit, and {run} is none")
-    with table.open(encoding="utf-8", newline="") as file:
-        scored = [row for row in csv.DictReader(file) if row["status"] == "scored"]
+    classes = Header.of(read_json(run / "results.json")).classes
+    scored = [row for row in PREDICTIONS.read(run, classes) if row.status == "scored"]
     data, _ = recorded_parts(tree, run / "config.yaml")
     paths = {clip.name: clip.path for clip in open_corpus(data, console).clips}
-    lost = [row["clip"] for row in scored if row["clip"] not in paths]
+    lost = [row.clip for row in scored if row.clip not in paths]
     if lost:
         raise UsageError(f"the corpus of {run} has changed: {lost[0]} is not there any more")
-    labels = list(dict.fromkeys(row["label"] for row in scored))
+    labels = list(dict.fromkeys(row.label for row in scored))
     taken = min(count, len(scored))
     chosen = {}
     for number in range(taken):
-        rows = [row for row in scored if row["label"] == labels[number % len(labels)]]
+        rows = [row for row in scored if row.label == labels[number % len(labels)]]
         row = rows[int((number + 0.5) * len(rows) / taken)]
-        chosen[row["clip"]] = row
-    return [
-        Job(
-            paths[row["clip"]],
-            int(row["fold"]),
-            (
-                f"{_who(row)} was held out: the model of fold {row['fold']} was not trained on "
-                f"{'it' if row['subject'] == row['clip'] else 'them'}. The clip is labelled "
-                f"{row['label']}.",
-            ),
-        )
-        for row in chosen.values()
-    ]
+        chosen[row.clip] = row
+    return [Job(paths[row.clip], row.fold, (_note(row),)) for row in chosen.values()]
