@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from vfer.predict.main import fold_of
-from vfer.runtime.console import UsageError, program, run_command
+from vfer.predict.options import add_model, add_trust_code, check_run, command_parser
+from vfer.runtime.console import UsageError, run_command
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 """What the extra ``export`` brings."""
@@ -26,23 +26,18 @@ How the file is used without this package: docs/export.md. Exit status: 0 done, 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program("vfer.export"),
-        description="Write a trained model as one ONNX graph: face crops to probabilities.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = command_parser(
+        "vfer.export",
+        "Write a trained model as one ONNX graph: face crops to probabilities.",
+        _EXAMPLES,
     )
     parser.add_argument(
         "file", type=Path, metavar="FILE.onnx", help="is written; replaced if there"
     )
-    parser.add_argument(
-        "--run", type=Path, metavar="DIR", required=True, help="the bundle that vfer fit has left"
+    add_model(
+        parser,
+        "one fold's model, or final; by default the mean of all folds' models, in one graph",
     )
-    parser.add_argument(
-        "--fold", type=fold_of, metavar="K",
-        help="one fold's model, or final; by default the mean of all folds' models, in one graph",
-    )  # fmt: skip
     parser.add_argument(
         "--int8", action="store_true",
         help="layers of weights alone in 8 bits: a quarter of the size, for the accuracy that is "
@@ -53,12 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with --int8: clips of each fold by which the accuracy is measured, evenly spaced "
         "among its test clips; 0 measures nothing; default 40",
     )  # fmt: skip
-    parser.add_argument(
-        "--trust-code", action="store_true",
-        help="import the classes that the bundle names (a backbone of somebody's own, say): this "
-        "runs their code",
-    )  # fmt: skip
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    add_trust_code(parser)
     return parser
 
 
@@ -67,8 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
 
     def command() -> None:
-        if not given.run.is_dir():
-            raise UsageError(f"--run is {given.run}, which is no folder; vfer fit leaves one")
+        check_run(given.run)
         if given.file.suffix != ".onnx" or given.file.is_dir():
             raise UsageError(f"FILE is {given.file}; give a file whose name ends in .onnx")
         if given.clips < 0:

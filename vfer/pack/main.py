@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vfer.predict.main import fold_of
-from vfer.runtime.console import UsageError, make_console, program, run_command
+from vfer.predict.options import add_model, check_run, command_parser
+from vfer.runtime.console import make_console, run_command
 
 _EXAMPLES = """\
 examples:
@@ -23,29 +23,23 @@ command line or the bundle is wrong."""
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program("vfer.pack"),
-        description="Make a model folder of a result bundle: configuration, weights, and a card "
+    parser = command_parser(
+        "vfer.pack",
+        "Make a model folder of a result bundle: configuration, weights, and a card "
         "with what was measured. It can be copied alone, used by vfer.predict, and uploaded.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        _EXAMPLES,
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the model folder; a new one")
-    parser.add_argument(
-        "--run", type=Path, metavar="DIR", required=True, help="the bundle that vfer fit has left"
-    )
-    parser.add_argument(
-        "--fold", type=fold_of, metavar="K",
-        help="only one model: of fold K, or final, the one that fit --final has trained on all "
+    add_model(
+        parser,
+        "only one model: of fold K, or final, the one that fit --final has trained on all "
         "subjects; default: those of all folds, and the final one where there is one",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--license", metavar="ID",
         help="the licence that you give the model, by the Hub's identifier (mit, cc-by-nc-sa-4.0 "
         "…); default: other, and the card says what to look at before one is chosen",
     )  # fmt: skip
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
 
@@ -54,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
 
     def command() -> None:
-        if not given.run.is_dir():
-            raise UsageError(f"--run is {given.run}, which is no folder; vfer fit leaves one")
+        check_run(given.run)
         from vfer.pack.folder import check_folder, check_license, pack
 
         check_license(given.license)

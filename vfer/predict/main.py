@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from vfer.predict.options import add_model, add_trust_code, check_run, command_parser
 from vfer.predict.settings import Cam, Settings
-from vfer.results.bundle import FINAL
-from vfer.runtime.console import UsageError, program, run_command
+from vfer.runtime.console import UsageError, run_command
 
 _EXAMPLES = """\
 examples:
@@ -25,22 +25,11 @@ What the fields of JSON and CSV mean: docs/predict.md. Exit status: 0 done, 1 a 
 read, 2 the command line or the bundle is wrong, 130 interrupted."""
 
 
-def fold_of(text: str) -> int | str:
-    """Read ``--fold``: a number from 0, or ``final``."""
-    if text == FINAL:
-        return text
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}; give a fold's number from 0, or {FINAL}")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program("vfer.predict"),
-        description="Say which emotion is shown in videos, when, and by which face.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = command_parser(
+        "vfer.predict",
+        "Say which emotion is shown in videos, when, and by which face.",
+        _EXAMPLES,
     )
     parser.add_argument(
         "videos", metavar="VIDEO", nargs="*",
@@ -52,22 +41,15 @@ def _parser() -> argparse.ArgumentParser:
         "not seen its subject",
     )  # fmt: skip
     model = parser.add_argument_group("the model")
-    model.add_argument(
-        "--run", type=Path, metavar="DIR", required=True, help="the bundle that vfer fit has left"
-    )
-    model.add_argument(
-        "--fold", type=fold_of, metavar="K",
-        help="one fold's model, or final, the one that fit --final has trained on all subjects; by "
+    add_model(
+        model,
+        "one fold's model, or final, the one that fit --final has trained on all subjects; by "
         "default the mean of all folds' models, which takes as many times longer",
-    )  # fmt: skip
+    )
     model.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one"
     )
-    model.add_argument(
-        "--trust-code", action="store_true",
-        help="import the classes that the bundle names (a backbone of somebody's own, say): this "
-        "runs their code",
-    )  # fmt: skip
+    add_trust_code(model)
     said = parser.add_argument_group("what is said")
     said.add_argument(
         "--step", default="0.5",
@@ -110,7 +92,6 @@ def _parser() -> argparse.ArgumentParser:
         "--cache", type=Path, metavar="DIR", default=Path("cache", "predict"),
         help="where finished videos are kept, which are not done again; default cache/predict",
     )  # fmt: skip
-    out.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
 
@@ -119,8 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
 
     def command() -> None:
-        if not given.run.is_dir():
-            raise UsageError(f"--run is {given.run}, which is no folder; vfer fit leaves one")
+        check_run(given.run)
         if given.held_out < 0:
             raise UsageError(f"--held-out is {given.held_out}; give a number of clips, at least 1")
         if bool(given.videos) == bool(given.held_out):
