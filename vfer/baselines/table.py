@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TABLE = "training.safetensors"
-"""The file of what a classifier was fitted to, from which it can be fitted again."""
-
 Values = NDArray[np.floating[Any]]
 """A description of a clip: ``(D,)``, or ``(N, D)`` local ones."""
 

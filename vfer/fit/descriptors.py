@@ -19,13 +19,14 @@ from vfer.baselines.descriptor import (
     make_classifier,
     make_descriptor,
 )
-from vfer.baselines.table import TABLE, Values, packed
+from vfer.baselines.table import Values, packed
 from vfer.config.tree import Config
 from vfer.fit.datasets import Frames, Part
 from vfer.fit.run import Fold, Run, frames_of, seen_in
 from vfer.flow.settings import FlowConfig
 from vfer.plugs import Plug, plug
 from vfer.prepare.store import CropStore, array_bytes, entry_id
+from vfer.results.schema import STAGE_RECORD, TABLE
 from vfer.runtime.console import bar
 from vfer.runtime.environment import made_with
 from vfer.runtime.files import atomic_write, key_of, write_json
@@ -179,7 +180,7 @@ def fit_to_descriptors(  # a scikit-learn estimator
     atomic_write(directory / TABLE, save(packed(described, labels)))
     write_json(directory / "environment.json", made_with())
     write_json(
-        directory / "stage.json",
+        directory / STAGE_RECORD,
         {
             "stage": "classifier",
             "fold": None if fold.final else fold.number,

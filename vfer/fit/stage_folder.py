@@ -14,10 +14,10 @@ from vfer.config.tree import StageConfig
 from vfer.corpora import Corpus
 from vfer.networks.settings import ModelConfig
 from vfer.results.bundle import FINAL
-from vfer.results.schema import read_stage
+from vfer.results.schema import STAGE_RECORD, WEIGHTS, read_stage
 from vfer.runtime.files import atomic_write, irregular, read_json
 
-WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
+CHECKPOINT = "checkpoint.ckpt"
 
 
 def find_source(
@@ -43,12 +43,12 @@ def find_source(
         return None
     directory = settings.from_ / fold / stage
     said = f"stages.{stage}.from is {settings.from_}"
-    if not (directory / "stage.json").is_file():
+    if not (directory / STAGE_RECORD).is_file():
         trains = f"; vfer.fit --{fold} on that bundle makes it" * (fold == FINAL)
         raise FileNotFoundError(f"{said}; there is no finished stage {directory}{trains}")
     for path, what in irregular(settings.from_, ("wandb", "tensorboard")):
         raise ValueError(f"{said}; {path} is {what}, and a bundle is read without following any")
-    record = read_stage(directory / "stage.json", "model")
+    record = read_stage(directory / STAGE_RECORD, "model")
     for name, ours in (("corpus", corpus.name), ("classes", list(corpus.classes))):
         if record[name] != ours:  # of another corpus' subjects nothing could be said
             raise ValueError(f"{said}, which was trained for the {name} {record[name]}, not {ours}")
@@ -78,7 +78,7 @@ def load_source(network: nn.Module, directory: Path, model: ModelConfig) -> None
     Raises:
         ValueError: If they are of another network.
     """
-    record = read_stage(directory / "stage.json", "model")
+    record = read_stage(directory / STAGE_RECORD, "model")
     names = ("variant", "width", "insert_after") if model.own is None else ("backbone", "network")
     for name in ("input_size", *names):
         ours, theirs = getattr(model, name), record["model"].get(name)
@@ -112,7 +112,7 @@ def share(stage: Path, shared: Path) -> None:
         beside.rename(shared)
     except OSError:  # two runs trained it at the same time
         shutil.rmtree(beside)
-        if not (shared / "stage.json").is_file():
+        if not (shared / STAGE_RECORD).is_file():
             raise
 
 
@@ -127,7 +127,7 @@ def find_finished(directory: Path, shared: Path | None, key: str) -> bool:
 
 
 def _is_there(directory: Path, key: str) -> bool:
-    record = directory / "stage.json"
+    record = directory / STAGE_RECORD
     return record.is_file() and bool(read_json(record)["key"] == key)
 
 

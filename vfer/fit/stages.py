@@ -26,7 +26,6 @@ from vfer.fit.plan import Randomness, Stage
 from vfer.fit.run import Fold, Run, Seen, seen_in, source_of
 from vfer.fit.stage_folder import (
     CHECKPOINT,
-    WEIGHTS,
     find_finished,
     load_source,
     move,
@@ -38,7 +37,7 @@ from vfer.networks.build import build_frame_network, build_segment_network, buil
 from vfer.networks.settings import OWN
 from vfer.networks.stage import StageNetwork
 from vfer.networks.streams import SegmentNetwork
-from vfer.results.schema import read_stage
+from vfer.results.schema import STAGE_RECORD, WEIGHTS, read_stage
 from vfer.results.tables import CurvePoint
 from vfer.runtime.environment import made_with
 from vfer.runtime.files import key_of, sha256, write_json
@@ -165,7 +164,7 @@ def train_stage(
     seen = Seen().union(*(before[name].seen for name in stage.after))
     if source is not None:
         load_source(network, source, config.model)
-        seen = Seen.of(read_stage(source / "stage.json"))
+        seen = Seen.of(read_stage(source / STAGE_RECORD))
     if end or stage.regression:
         seen = seen.union(seen_in(run, fold.train))
     trained = [parameter.requires_grad for parameter in network.parameters()]
@@ -206,7 +205,7 @@ def _read(
     run: Run, directory: Path, key: str, network: StageNetwork, recorder: CurveRecorder
 ) -> TrainedStage:
     """Read a finished stage, and test it again."""
-    record = read_stage(directory / "stage.json", "curves", "iteration")
+    record = read_stage(directory / STAGE_RECORD, "curves", "iteration")
     network.load_state_dict(load_file(directory / WEIGHTS))
     curves = tuple(record["curves"])
     network.to(device(run.config.trainer))
@@ -223,7 +222,7 @@ def _write(
     save_file(state, partial / WEIGHTS)
     write_json(partial / "environment.json", made_with())
     write_json(
-        partial / "stage.json",
+        partial / STAGE_RECORD,
         {
             "key": found.key,
             "stage": stage.name,

@@ -21,6 +21,7 @@ from vfer.report.bundles import read_bundle as read_result
 from vfer.results.bundle import FINAL
 from vfer.results.faces import FACES
 from vfer.results.records import read_config
+from vfer.results.schema import STAGE_RECORD
 from vfer.results.tables import SEGMENTS
 from vfer.runtime.console import UsageError, bar
 from vfer.runtime.files import atomic_write
@@ -126,7 +127,7 @@ def _copy(run: Path, folder: Path, models: Bundle, console: Console) -> None:
     """Copy what prediction reads."""
     files = [run / FACES] if (run / FACES).is_file() else []
     for stage in models.stages.values():
-        files += [stage / "stage.json", stage / models.file]
+        files += [stage / STAGE_RECORD, stage / models.file]
     with bar(console) as progress:
         task = progress.add_task("copying files", total=len(files))
         for path in files:

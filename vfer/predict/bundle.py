@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vfer.baselines.table import TABLE
 from vfer.config.recorded import recorded_parts, recorded_plugs
 from vfer.config.tree import DataConfig
 from vfer.networks.settings import ModelConfig
@@ -17,12 +16,10 @@ from vfer.results.bundle import FINAL, check_regular, fold_directory
 from vfer.results.faces import FaceFacts, read_faces
 from vfer.results.records import read_config, setting, stage_folders
 from vfer.results.runs import run_folders
-from vfer.results.schema import read_stage
+from vfer.results.schema import STAGE_RECORD, TABLE, WEIGHTS, read_stage
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, read_json, sha256
 
-WEIGHTS = "weights.safetensors"
-_RECORD = "stage.json"
 Fold = int | Literal["final"]
 """Which model of a bundle: that of a fold, from 0, or the final one, trained on all subjects."""
 
@@ -62,7 +59,7 @@ class Bundle:
     @property
     def file(self) -> str:
         """The name of the file that holds what a stage has learnt."""
-        return WEIGHTS if self.model.descriptor is None else TABLE
+        return _learnt(self.model)
 
     @property
     def frame_rate(self) -> float | None:
@@ -109,13 +106,15 @@ def read_bundle(run: Path, fold: Fold | None, device: str, trust_code: bool) -> 
             "Look at it, and if you trust it give --trust-code"
         )
     folder = stage_folders(tree)[-1]
-    found = _finished(run, folder, WEIGHTS if model.descriptor is None else TABLE)
+    found = _finished(run, folder, _learnt(model))
     stages = _chosen(run, found, fold)
-    records = {number: read_stage(stage / _RECORD) for number, stage in stages.items()}
+    records = {number: read_stage(stage / STAGE_RECORD) for number, stage in stages.items()}
     first = next(iter(records.values()))
     for number, record in records.items():
         if record["classes"] != first["classes"]:
-            raise ValueError(f"{stages[number] / _RECORD}: other classes than those of other folds")
+            raise ValueError(
+                f"{stages[number] / STAGE_RECORD}: other classes than those of other folds"
+            )
     return Bundle(
         run,
         data,
@@ -127,6 +126,10 @@ def read_bundle(run: Path, fold: Fold | None, device: str, trust_code: bool) -> 
         read_faces(run),
         tuple(_notes(tree, fold, stages, run)),
     )
+
+
+def _learnt(model: ModelConfig) -> str:
+    return WEIGHTS if model.descriptor is None else TABLE
 
 
 def _on(tree: Mapping[str, Any], device: str) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _finished(run: Path, folder: str, file: str) -> dict[Fold, Path]:
     found = {}
     for name, place in places.items():
         stage = place / folder
-        if (stage / _RECORD).is_file() and (stage / file).is_file():
+        if (stage / STAGE_RECORD).is_file() and (stage / file).is_file():
             found[name] = stage
     if not found:
         raise UsageError(

@@ -18,6 +18,7 @@ from vfer.baselines.table import unpacked
 from vfer.plugs import plug
 from vfer.predict.bundle import Bundle
 from vfer.predict.model import Described, Model
+from vfer.results.schema import STAGE_RECORD
 from vfer.runtime.files import read_json
 
 
@@ -40,7 +41,7 @@ class DescriptorModel(Model):
         for stage in bundle.stages.values():
             try:
                 described, labels = unpacked(load_file(stage / bundle.file))
-                seed = read_json(stage / "stage.json")["seed"]
+                seed = read_json(stage / STAGE_RECORD)["seed"]
             except (KeyError, ValueError, SafetensorError) as error:
                 raise ValueError(f"{stage} holds no training descriptors: {error}") from error
             classifier = make_classifier(bundle.model.classifier, seed)

@@ -12,13 +12,10 @@ from vfer.results.bundle import FINAL, fold_directory, read_folds
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts
 from vfer.results.records import setting, stage_folders, trains
+from vfer.results.schema import STAGE_RECORD, TABLE, WEIGHTS, read_stage
 from vfer.results.scoring import Header
 from vfer.results.tables import Tables
 from vfer.runtime.files import read_json
-
-RECORD = "stage.json"
-_LEARNT = {"classifier": "training.safetensors"}
-_WEIGHTS = "weights.safetensors"
 
 
 def chosen_iteration(directory: Path, config: Mapping[str, Any], stage: str) -> int:
@@ -32,13 +29,15 @@ def chosen_iteration(directory: Path, config: Mapping[str, Any], stage: str) -> 
         stage: Which.
 
     Raises:
-        KeyError: If a record says no iteration.
+        ValueError: If a record says no iteration, or is none; the message names it.
         FileNotFoundError: If a record is missing.
     """
     folder = f"selection/{stage}" if setting(config, "protocol.retrain") else stage
     folds = read_folds(directory / "folds.json")
-    records = [fold_directory(directory, fold) / folder / RECORD for fold in folds]
-    return statistics.median_low(int(read_json(path)["iteration"]) for path in records)
+    records = [fold_directory(directory, fold) / folder / STAGE_RECORD for fold in folds]
+    return statistics.median_low(
+        int(read_stage(path, "iteration")["iteration"]) for path in records
+    )
 
 
 def check_final(
@@ -57,24 +56,25 @@ def check_final(
         facts: Of every clip.
     """
     stages = [folder for folder in stage_folders(config) if "/" not in folder]
-    if not (directory / FINAL / stages[-1] / RECORD).is_file():
+    if not (directory / FINAL / stages[-1] / STAGE_RECORD).is_file():
         return
     try:
         listed: Collection[str] = read_json(directory / "files.json")
     except ValueError:  # told by `verify`
         return
     for stage in stages:
-        name = f"{FINAL}/{stage}/{RECORD}"
-        for needed in (name, f"{FINAL}/{stage}/{_LEARNT.get(stage, _WEIGHTS)}"):
+        name = f"{FINAL}/{stage}/{STAGE_RECORD}"
+        learnt = TABLE if stage == "classifier" else WEIGHTS
+        for needed in (name, f"{FINAL}/{stage}/{learnt}"):
             if needed not in listed:
                 yield Difference("files.json", needed, "not listed", "a SHA-256")
         try:
-            record = read_json(directory / name)
+            record = read_stage(directory / name)
             yield from _check_record(name, record, config, header)
             if trains(config, stage):
                 yield from _check_seen(name, record, config, tables, facts)
             yield from _check_iteration(directory, name, record, config)
-        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        except (KeyError, OSError, ValueError) as error:
             yield Difference(name, "(cannot be read)", error, "the record of a stage")
 
 
@@ -86,7 +86,7 @@ def _check_record(
     for key, value in wanted.items():
         if record[key] != value:
             yield Difference(name, key, record[key], value)
-    tested = sorted({point["split"] for point in record.get("curves", ())} - {"train"})
+    tested = sorted({point.split for point in record["curves"]} - {"train"})
     if tested:
         yield Difference(name, "curves", f"points of {', '.join(tested)}", "of training only")
 

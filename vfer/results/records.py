@@ -13,7 +13,7 @@ from vfer.results.apart import UNTESTED, held_clips
 from vfer.results.bundle import MARKER, fold_directory, joined
 from vfer.results.checks import Difference
 from vfer.results.clips import ClipFacts, check_videos
-from vfer.results.schema import read_marker, read_stage
+from vfer.results.schema import STAGE_RECORD, read_marker, read_stage
 from vfer.results.scoring import CROSS_CORPUS, NESTED, PROTOCOLS, Header
 from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_yaml, sha256
@@ -230,11 +230,11 @@ def check_fold_stages(
     root = fold_directory(directory, fold)
     next_group = folds.get((fold + 1) % len(folds), ())
     curves: list[CurvePoint] = []
-    for path in sorted(root.rglob("stage.json")):
+    for path in sorted(root.rglob(STAGE_RECORD)):
         yield from _check_nobody(directory, path, subjects, "the test group")
         yield from check_videos(directory, path, clips, facts)
     for folder in stage_folders(config):
-        path = root / folder / "stage.json"
+        path = root / folder / STAGE_RECORD
         name = path.relative_to(directory).as_posix()
         if not path.is_file():
             yield Difference(name, "(whole file)", "missing", "the record of a stage")

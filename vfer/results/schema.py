@@ -13,6 +13,13 @@ from typing import Any, NamedTuple
 from vfer.results.tables import STAGES, CurvePoint, impossible
 from vfer.runtime.files import read_json
 
+STAGE_RECORD = "stage.json"
+"""In a stage's folder, what it says of itself."""
+WEIGHTS = "weights.safetensors"
+"""What its network has learnt."""
+TABLE = "training.safetensors"
+"""What its classifier was fitted to, from which it can be fitted again."""
+
 
 class Kind(NamedTuple):
     """What a field may hold."""
