@@ -15,9 +15,9 @@ from vfer.predict.colours import looks
 from vfer.predict.document import to_json
 from vfer.predict.folder import Folder
 from vfer.predict.frames import Advance
-from vfer.predict.movie import fitting, whole_or_not, write_movie
+from vfer.predict.movie import fitting, write_movie
 from vfer.predict.timeline import Timeline
-from vfer.runtime.files import atomic_write
+from vfer.runtime.files import atomic_write, whole_or_not
 from vfer.video import CONTAINERS
 
 VERSION = 1
@@ -56,6 +56,7 @@ def add_to_page(
         suffix = playable(path)
         file = f"videos/{name}{suffix or '.mp4'}"
         if suffix is not None:
+            (folder.path / file).parent.mkdir(exist_ok=True)
             with whole_or_not(folder.path / file) as temporary:
                 shutil.copyfile(path, temporary)
         else:

@@ -1,9 +1,7 @@
 """Videos that every browser plays: H.264 in mp4, frames at their true times, the sound kept."""
 
-import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vfer.predict.frames import Advance, Source, open_file, read_file
+from vfer.runtime.files import whole_or_not
 from vfer.video import CONTAINERS
 
 Draw = Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]
@@ -28,18 +27,6 @@ _KEPT = ("aac", "mp3")
 """Sound that every browser plays in mp4; other sound becomes AAC."""
 _RATES = (48_000, 44_100)
 """Samples a second of what becomes AAC: the video's own if it is one of these."""
-
-
-@contextmanager
-def whole_or_not(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside a file; it gets its own name when all has gone well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)  # noqa: PTH105 - the name says that it overwrites
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def fitting(width: int, height: int, smallest: int = 2, largest: int = LARGEST) -> tuple[int, int]:
@@ -72,6 +59,7 @@ def write_movie(path: Path, target: Path, draw: Draw, advance: Advance | None = 
         VideoError: If the video cannot be read.
     """
     source = open_file(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
     with whole_or_not(target) as temporary, ExitStack() as stack:
         out = stack.enter_context(
             av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"})

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from vfer.predict.folder import Folder
 from vfer.predict.frames import Advance
-from vfer.predict.movie import fitting, whole_or_not, write_movie
+from vfer.predict.movie import fitting, write_movie
 from vfer.predict.painter import Painter
 from vfer.predict.timeline import Timeline
+from vfer.runtime.files import whole_or_not
 
 VERSION = 1
 """Raised when the same timeline is drawn otherwise."""
@@ -42,7 +43,7 @@ def write_overlay(
     if folder.is_done(name, timeline):
         return []
     with whole_or_not(folder.path / f"{name}.png") as temporary:
-        timeline.plot().savefig(temporary, dpi=120)
+        timeline.plot().savefig(temporary, dpi=120, format="png")
     painter = Painter(timeline, *fitting(timeline.video.width, timeline.video.height, SMALLEST))
     said = write_movie(path, folder.path / f"{name}.mp4", painter.paint, advance)
     folder.finish(name, timeline)

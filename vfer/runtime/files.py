@@ -18,20 +18,28 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 
+@contextmanager
+def whole_or_not(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside a file; it gets its own name when all has gone well."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)  # noqa: PTH105 - the name says that it overwrites
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def atomic_write(path: Path, data: str | bytes) -> None:
     """Write a file so that it is there whole or not at all; text as UTF-8, newlines as they are.
 
     Raises:
         OSError: It cannot be written (a full disk, say); the error names the file.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(temporary, path)  # noqa: PTH105 - the name says that it overwrites
+        with whole_or_not(path) as temporary:
+            temporary.write_bytes(data.encode() if isinstance(data, str) else data)
     except OSError as error:  # of a full disk it would name nothing, else the temporary file
         raise type(error)(error.errno, error.strerror, str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
