@@ -169,7 +169,7 @@ def _predict_one(
             with _advancing(progress, path.name) as advance:
                 timeline = say.predict(path, advance=advance)
             try:
-                kept.keep(path, timeline)
+                kept.keep(timeline)
             except OSError as error:
                 done.remarks.append(f"{path}: it will be done again next time: not kept, {error}")
     except VideoError as error:

@@ -24,12 +24,13 @@ class Finished:
     folder: Path
     predictor: Predictor
 
-    def _path(self, video: Path) -> Path:
+    def _path(self, content: str) -> Path:
+        """Return where the timeline of a video of a content is, given by its SHA-256."""
         say, model = self.predictor, self.predictor.model
         key = key_of(
             {
                 "format": [SCHEMA, FORMAT],
-                "video": sha256(video),
+                "video": content,
                 "model": [model.key, model.length, model.temperature, model.bundle.frame_rate],
                 "settings": asdict(say.settings),
                 "limits": asdict(say.limits),
@@ -39,7 +40,7 @@ class Finished:
 
     def find(self, video: Path) -> Timeline | None:
         """Return the timeline of a video of the same content; None if it was not done."""
-        path = self._path(video)
+        path = self._path(sha256(video))
         try:
             (timeline,) = read_timelines(path)
         except (OSError, ValueError):  # not there, or not whole: to be done
@@ -51,7 +52,7 @@ class Finished:
             model=self.predictor.model.info(),
         )
 
-    def keep(self, video: Path, timeline: Timeline) -> None:
+    def keep(self, timeline: Timeline) -> None:
         """Keep the timeline of a video."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_timelines(self._path(video), [timeline])
+        write_timelines(self._path(timeline.video.sha256), [timeline])

@@ -52,6 +52,11 @@ class Source:
     lasting: float = 0.0
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def expected(self) -> float:
+        """How long it is thought to be by now, s."""
+        return max(self.promised / self.rate, self.end)
+
     def count(self, run: Timed) -> Timed:
         """Take note of frames on their way."""
         frames, times = run

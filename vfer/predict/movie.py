@@ -70,7 +70,7 @@ def write_movie(path: Path, target: Path, draw: Draw, advance: Advance | None = 
             picture.add(draw(frame, float(time)), float(time))
             sound.until(float(time) + 1.0)
             if advance is not None:
-                advance(float(time), max(source.promised / source.rate, source.end))
+                advance(float(time), source.expected)
         picture.end()
         sound.until(None)
     return [*source.notes, *sound.notes]

@@ -257,7 +257,7 @@ def _told(source: Source, runs: Iterable[Timed], advance: Advance | None) -> Ite
     for frames, times in runs:
         yield frames, times
         if advance is not None:
-            advance(float(times[-1]), max(source.promised / source.rate, source.end))
+            advance(float(times[-1]), source.expected)
 
 
 def _batch(source: Source, bundle: Bundle) -> int:
