@@ -11,6 +11,11 @@ from vfer.predict.document import to_json
 from vfer.predict.timeline import Timeline
 from vfer.runtime.files import key_of, read_json, write_json
 
+OVERLAYS, PAGE_RECORD = "overlays.json", "page.json"
+"""The records of both kinds of folder."""
+VIDEOS = "videos"
+"""Where in a page's folder its videos are."""
+
 
 @dataclass(frozen=True)
 class Folder:

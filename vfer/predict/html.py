@@ -13,7 +13,7 @@ from PIL import Image
 
 from vfer.predict.colours import looks
 from vfer.predict.document import to_json
-from vfer.predict.folder import Folder
+from vfer.predict.folder import PAGE_RECORD, VIDEOS, Folder
 from vfer.predict.frames import Advance
 from vfer.predict.movie import fitting, write_movie
 from vfer.predict.timeline import Timeline
@@ -30,8 +30,8 @@ _WEBM = ({"vp8", "vp9", "av1", "libdav1d", "libvpx", "libvpx-vp9"}, {"opus", "vo
 
 def pages(path: Path) -> Folder:
     """Return a folder with a page."""
-    files = ("data/{}.js", "videos/{}.mp4", "videos/{}.webm")
-    return Folder(path, "page.json", files, VERSION)
+    files = ("data/{}.js", f"{VIDEOS}/{{}}.mp4", f"{VIDEOS}/{{}}.webm")
+    return Folder(path, PAGE_RECORD, files, VERSION)
 
 
 def add_to_page(
@@ -54,7 +54,7 @@ def add_to_page(
     name, said = folder.reserve(timeline), []
     if not folder.is_done(name, timeline):
         suffix = playable(path)
-        file = f"videos/{name}{suffix or '.mp4'}"
+        file = f"{VIDEOS}/{name}{suffix or '.mp4'}"
         if suffix is not None:
             (folder.path / file).parent.mkdir(exist_ok=True)
             with whole_or_not(folder.path / file) as temporary:

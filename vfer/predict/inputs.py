@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vfer.corpora import files_below, is_video, not_a_file
+from vfer.predict.folder import OVERLAYS, PAGE_RECORD, VIDEOS
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import read_json
 
@@ -61,9 +62,9 @@ def _is_wanted(path: Path) -> bool:
     """Tell whether a file is a video, and no overlay or copy of a page of one."""
     if not _is_video(path):
         return False
-    records = [path.parent / "overlays.json"]
-    if path.parent.name == "videos":
-        records.append(path.parent.parent / "page.json")
+    records = [path.parent / OVERLAYS]
+    if path.parent.name == VIDEOS:
+        records.append(path.parent.parent / PAGE_RECORD)
     for record in records:
         try:
             if path.stem in read_json(record):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vfer.predict.folder import Folder
+from vfer.predict.folder import OVERLAYS, Folder
 from vfer.predict.frames import Advance
 from vfer.predict.movie import fitting, write_movie
 from vfer.predict.painter import Painter
@@ -17,7 +17,7 @@ SMALLEST = 640
 
 def overlays(path: Path) -> Folder:
     """Return a folder of overlays."""
-    return Folder(path, "overlays.json", ("{}.mp4", "{}.png"), VERSION)
+    return Folder(path, OVERLAYS, ("{}.mp4", "{}.png"), VERSION)
 
 
 def write_overlay(
