@@ -9,7 +9,7 @@ from rich.console import Console
 
 from vfer.config.tree import Config
 from vfer.fit.descriptors import check_descriptor
-from vfer.fit.environment import write_environment
+from vfer.fit.environment import group_of, write_environment
 from vfer.fit.final import train_final
 from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
@@ -98,12 +98,11 @@ def _fit(config: Config, console: Console) -> None:
     def begin() -> str:
         with _whole(output, console):
             check_output(output, config)  # again: another process may have begun since
-            if (output / "environment.json").is_file():
-                write_environment(run)  # which says what of the corpus or the code has changed
+            group = group_of(run)
             _check_folds(run)
             atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
             bundle.write_folds(output / "folds.json", run.groups)
-            return write_environment(run)
+            return group or write_environment(run)
 
     def end() -> None:
         with _whole(output, console):

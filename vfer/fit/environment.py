@@ -25,40 +25,41 @@ def _sweep(config: Config) -> dict[str, Any] | None:
     return None
 
 
-def write_environment(run: Run) -> str:
-    """Write ``environment.json`` at the first call of a run; later calls leave it as it is.
-
-    Returns:
-        The name that the bundle's W&B runs share.
+def group_of(run: Run) -> str | None:
+    """Return the name that the W&B runs of a run that was begun before share; None of a new one.
 
     Raises:
-        UsageError: If the output holds a run on another copy of the corpus.
+        UsageError: If the output holds a run on another copy of the corpus, or with other code.
     """
-    config, path = run.config, run.config.output / "environment.json"
-    fingerprint = run.store.fingerprint(run.corpus)
+    output = run.config.output
+    if not (output / "environment.json").is_file():
+        return None
+    before = read_json(output / "environment.json")
+    if before["corpus"]["fingerprint"] != run.store.fingerprint(run.corpus):
+        raise UsageError(
+            f"{output} holds a run on other videos, subjects or labels than those of "
+            "data.root; choose another folder with --output DIR, or remove this one"
+        )
+    for key, one in run.plugs.items():
+        if before.get("plugs", {}).get(key) != one:
+            raise UsageError(
+                f"{output} holds a run with another source of {key} "
+                f"({one['class_path']}): its file has changed since. Choose another folder "
+                "with --output DIR, or remove this one"
+            )
+    return str(before["group"])
+
+
+def write_environment(run: Run) -> str:
+    """Write ``environment.json`` of a new run; return the name that its W&B runs share."""
+    config = run.config
     name = config.output.name
     if name in run_folders(config.output.parent):  # which says little by itself
         name = f"{config.output.parent.name}-{name}"
     group = f"{name}-{secrets.token_hex(3)}"
-    if path.is_file():
-        before = read_json(path)
-        group = before["group"]
-        if before["corpus"]["fingerprint"] != fingerprint:
-            raise UsageError(
-                f"{config.output} holds a run on other videos, subjects or labels than those of "
-                "data.root; choose another folder with --output DIR, or remove this one"
-            )
-        for key, one in run.plugs.items():
-            if before.get("plugs", {}).get(key) != one:
-                raise UsageError(
-                    f"{config.output} holds a run with another source of {key} "
-                    f"({one['class_path']}): its file has changed since. Choose another folder "
-                    "with --output DIR, or remove this one"
-                )
-        return str(group)
     entries = [run.store.entry(c.name) for c in run.corpus.clips if c.excluded is None]
     write_json(
-        path,
+        config.output / "environment.json",
         {
             **made_with(),
             "seed": config.protocol.seed,
@@ -71,7 +72,7 @@ def write_environment(run: Run) -> str:
                 "name": run.corpus.name,
                 "classes": list(run.corpus.classes),
                 "clips": len(run.corpus.clips),
-                "fingerprint": fingerprint,
+                "fingerprint": run.store.fingerprint(run.corpus),
                 **({} if run.corpus.subjects_known else {"unit": "clip"}),
             },
         },
