@@ -142,7 +142,6 @@ def reproduce(request: Request, console: Console, *, run: bool = True) -> None:
         points = chosen(planned)
         console.print(f"{len(points)} runs, each a bundle in {request.output}")
         failed = run_points(points, request.output, console)
-        failed = {p.name: failed[p.name] for p in points if p.name in failed and not is_done(p)}
         left = [p.name for p in points if not is_done(p) and p.name not in failed]
         if left:
             console.print(f"another process is at {', '.join(left)}: run this again after it")

@@ -78,7 +78,7 @@ def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[
     """Run every point that is not done and that no other process is running.
 
     Returns:
-        Of each failed point why.
+        Of each failed point why, unless another process has done it since.
     """
     failed: dict[str, str] = {}
     for number, point in enumerate(points, 1):
@@ -96,7 +96,8 @@ def run_points(points: Sequence[Point], output: Path, console: Console) -> dict[
         if why is not None:
             failed[point.name] = why
             console.print(f"{said}: failed")
-    return failed
+    left = {point.name for point in points if not is_done(point)}
+    return {name: why for name, why in failed.items() if name in left}
 
 
 TOLD = (
@@ -130,8 +131,6 @@ def sweep(
     write_json(output / FILE, {"file": path.name, "keys": keys, "points": names})
     console.print(f"{path}: {len(todo)} points, each a bundle in {output}")
     failed = run_points(todo, output, console)
-    # What failed here may have been done elsewhere meanwhile.
-    failed = {p.name: failed[p.name] for p in todo if p.name in failed and not is_done(p)}
     show(todo, failed, console)
     write(todo, failed, output / "sweep.csv")
     console.print(f"table: {output / 'sweep.csv'}")
