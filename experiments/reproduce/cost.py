@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.reproduce.plan import Planned, Request, whole_of
 from vfer.predict.load import NetworkModel, load_model
-from vfer.prepare.store import CropStore
+from vfer.prepare.store import store_at
 from vfer.results.tables import read_tables
 from vfer.runtime.files import read_json, sha256, write_json
 
@@ -86,8 +86,7 @@ def _load(run: Path, fold: int) -> NetworkModel:
 
 def _crops(run: Path, loaded: NetworkModel) -> Iterator[Crops]:
     """Yield the crops of some test clips of the first fold."""
-    name = read_json(run / "environment.json")["store"]
-    store = CropStore(loaded.bundle.data.cache / "crops" / str(name))
+    store = store_at(loaded.bundle.data.cache, read_json(run / "environment.json")["store"])
     rows = [row for row in read_tables(run, loaded.classes).clips if row.fold == 0]
     scored = [row.clip for row in rows if row.status == "scored"]
     yield from (np.array(store.crops(clip)) for clip in scored[:CLIPS])

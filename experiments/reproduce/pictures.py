@@ -1,14 +1,13 @@
 """The paper's figures: curves, accuracy over L, face crops, confusion matrix."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from experiments.reproduce.expected import PAPERS
 from experiments.reproduce.found import Rows, whole
 from experiments.reproduce.rows import PARTS, WHOLE
-from vfer.prepare.store import CropStore
+from vfer.prepare.store import store_at
 from vfer.report import figures
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import percent, pooled, spread
@@ -93,8 +92,8 @@ def crops(rows: Rows) -> Section:
 
 def _sheet(run: Bundle) -> tuple[Figure | None, list[str]]:
     """Return the crops of a clip a class, and the classes of which there are none."""
-    where = Path(str(run.config.get("data.cache")), "crops", str(run.environment.get("store")))
-    store, shown, missing, seen = CropStore(where), [], [], set[str]()
+    store = store_at(run.config.get("data.cache"), run.environment.get("store"))
+    shown, missing, seen = [], [], set[str]()
     for emotion in in_papers_order(run.results["classes"]):
         clips = [r for r in run.tables.clips if r.label == emotion and r.status == "scored"]
         clips.sort(key=lambda row: (row.subject in seen, row.clip))

@@ -15,7 +15,7 @@ from rich.console import Console
 from vfer.export.check import OnnxModel
 from vfer.predict.calibration import segments_out_of_fold, temper
 from vfer.predict.load import NetworkModel
-from vfer.prepare.store import CropStore
+from vfer.prepare.store import CropStore, store_at
 from vfer.results.bundle import FINAL
 from vfer.results.tables import SegmentResult
 from vfer.runtime.console import bar
@@ -131,7 +131,7 @@ def _store(loaded: NetworkModel) -> CropStore:
     run, environment = loaded.bundle.run, {}
     if (run / "environment.json").is_file():
         environment = read_json(run / "environment.json")
-    return CropStore(loaded.bundle.data.cache / "crops" / str(environment.get("store")))
+    return store_at(loaded.bundle.data.cache, environment.get("store"))
 
 
 def _accuracy(

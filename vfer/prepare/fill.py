@@ -21,7 +21,7 @@ from vfer.prepare.clip import PRELOAD, prepare_clip, unprepared
 from vfer.prepare.corpus import hints
 from vfer.prepare.doubts import doubts
 from vfer.prepare.sources import outside
-from vfer.prepare.store import CropStore, Entry, flow_key, store_key
+from vfer.prepare.store import CropStore, Entry, flow_key, store_at, store_key
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
 from vfer.runtime.pool import Died, cores, impatient, outcomes
@@ -76,7 +76,7 @@ def open_store(corpus: Corpus, config: DataConfig) -> CropStore:
     root = str(config.root.resolve()) if config.root else asdict(config.facs)
     of = corpus.name if corpus.facts is None else corpus.facts.name  # whatever data.name calls it
     name = f"{of}-{key_of([root, store_key(config.faces)])}"
-    return CropStore(config.cache / "crops" / name)
+    return store_at(config.cache, name)
 
 
 def fill(

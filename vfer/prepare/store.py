@@ -99,6 +99,16 @@ def array_bytes(array: NDArray[np.generic]) -> bytes:
     return buffer.getvalue()
 
 
+def store_at(cache: object, name: object) -> "CropStore":
+    """Return a crop store in a cache, filled or not.
+
+    Args:
+        cache: ``data.cache`` of a config.
+        name: Its own, which ``environment.json`` of a bundle has under ``store``.
+    """
+    return CropStore(Path(str(cache), "crops", str(name)))
+
+
 class CropStore:
     """A crop store of one corpus under one set of preparation settings.
 

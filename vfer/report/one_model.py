@@ -4,9 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from vfer.prepare.store import CropStore
+from vfer.prepare.store import store_at
 from vfer.report import figures
 from vfer.report.bundles import Bundle, Model
 from vfer.report.numbers import difference, percent
@@ -243,9 +242,7 @@ def _hardest(run: Bundle) -> Section:
             rows,
         )
     ]
-    store = CropStore(
-        Path(str(run.config.get("data.cache")), "crops", str(run.environment.get("store")))
-    )
+    store = store_at(run.config.get("data.cache"), run.environment.get("store"))
     shown = []
     for k, (_, row) in enumerate(hardest, 1):
         title = f"{k}. {row.label}, taken for {row.prediction(classes)}"
