@@ -57,7 +57,8 @@ def make_bundle(folder: Path, width: float, folds: int) -> Path:
         network = build_segment_network(config.model, 6, count, streams)
         stage = folder / f"fold-{fold}" / "vlan"
         stage.mkdir(parents=True)
-        save_file(network.state_dict(), stage / "weights.safetensors")
+        weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+        save_file(weights, stage / "weights.safetensors")
         about = {"stage": stage.name, "fold": fold, "corpus": "facs", "classes": list(EMOTIONS)}
         write_json(stage / "stage.json", about | {"trained_on": []})
     return folder

@@ -78,7 +78,7 @@ def test_a_refused_value_is_told_by_its_full_key(word, said):
             "protocol.folds.groups is 'x'; it must be a whole number",
         ),
         ("--stages.vlan.frozen=a", "a list, each a text"),
-        ("--trainer.precision=16", "must be one of 32, 32-true, bf16-mixed, or null"),
+        ("--trainer.precision=16", "must be one of auto, 32, 32-true, bf16-mixed, or null"),
     ],
 )
 def test_a_value_of_another_type_is_told_what_it_may_be(word, said):

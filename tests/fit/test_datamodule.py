@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from vfer.config.tree import AugmentationConfig, DataConfig, StageConfig
 from vfer.corpora import Clip
 from vfer.fit.datamodule import StageData
-from vfer.fit.datasets import ClipDataset, Frames, Part, StepDataset, part, shares
+from vfer.fit.datasets import ClipDataset, Part, StepDataset, part, shares
+from vfer.fit.frames import Frames
 from vfer.fit.plan import Randomness
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore, Entry, flow_key

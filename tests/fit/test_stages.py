@@ -21,14 +21,15 @@ from sklearn.preprocessing import StandardScaler
 from vfer.baselines.classifier import fit_classifier
 from vfer.config.parser import parse
 from vfer.fit import evaluation
-from vfer.fit.datasets import ClipDataset, Frames
+from vfer.fit.datasets import ClipDataset
 from vfer.fit.evaluation import evaluate
+from vfer.fit.frames import Frames
 from vfer.fit.loggers import StageLogger
 from vfer.fit.main import main
 from vfer.fit.module import StageModule
-from vfer.fit.plan import stages_of
+from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.run import open_run, split
-from vfer.fit.stages import train_stage
+from vfer.fit.stages import build, train_stage
 from vfer.fit.training import transform_of
 from vfer.results.tables import read_tables
 from vfer.runtime.console import UsageError
@@ -522,6 +523,18 @@ def test_bf16_mixed_trains_float32_weights_and_is_scored_in_float32(cache, three
             assert ours.dtype == torch.float32
             difference = max(difference, (ours - theirs).abs().max().item())
         assert 0 < difference < 0.02
+
+
+def test_gradients_are_clipped_under_bf16_too(cache, tmp_path):
+    run = open_tiny(
+        cache, "--trainer.precision", "bf16-mixed", "--stages.spatial.optimizer.clip_norm", 1e-9,
+        "--stages.spatial.optimizer.name", "sgd", "--stages.spatial.optimizer.weight_decay", 0,
+    )  # fmt: skip
+    stage = stages_of(run.config)[0]
+    start = build(run, stage, Randomness(0, 0, stage.name).weights(), {})
+    found = train(run, tmp_path)
+    for ours, theirs in zip(found.network.parameters(), start.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["precision", "strategy"])

@@ -52,7 +52,7 @@ _KEYS = {
     "protocol.seed": "of everything random in training",
     "trainer.accelerator": "auto, cpu, gpu …",
     "trainer.devices": "GPUs (processes) of a machine",
-    "trainer.precision": "32-true (null too) or bf16-mixed",
+    "trainer.precision": "32-true, bf16-mixed, or auto: what the device is made for",
     "logger.wandb": "auto, online, offline, disabled",
 }
 

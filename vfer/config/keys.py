@@ -15,6 +15,7 @@ _FREE = (
     "data.workers",
     "data.decode_timeout",
     "data.loaders",
+    "data.residency",
     "logger.",
     "stages.checkpoint_every",
     "stages.cache",

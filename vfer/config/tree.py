@@ -39,7 +39,11 @@ class DataConfig:
         facs: What the built-in corpus is like.
         workers: Processes that render and prepare clips; null takes one a core.
         decode_timeout: Seconds after which a decoder that gives no further frame is given up.
-        loaders: Processes that load batches beside the training; 0 loads in the training process.
+        residency: Where crops and flow live while networks are trained and tested: ``disk``,
+            ``ram``, ``device`` (a GPU's memory), or ``auto``, which takes a GPU's or the RAM where
+            they fill at most half of what is free there.
+        loaders: Processes that load batches from disk beside the training; 0 loads in the training
+            process.
         classes: The classes to tell apart; clips of others are excluded. Null takes the corpus's
             own: the six basic ones of ``baum1s``, all of any other.
         channel: Of ``ravdess``: ``speech`` or ``song``.
@@ -61,6 +65,7 @@ class DataConfig:
     facs: FacsConfig = field(default_factory=FacsConfig)
     workers: int | None = None
     decode_timeout: float = 60.0
+    residency: Literal["auto", "disk", "ram", "device"] = "auto"
     loaders: int = 0
     classes: list[str] | None = None
     channel: Channel = "speech"
@@ -333,8 +338,9 @@ class TrainerConfig:
         devices: How many of a machine (each then takes a share of every batch), their numbers in a
             list, -1 or ``auto`` for all.
         num_nodes: Machines, at least 1.
-        precision: ``32-true`` (also 32, or null) or ``bf16-mixed``, float32 weights with bfloat16
-            products. The stages' checkpoints and scores are not made for others.
+        precision: ``32-true`` (also 32, or null); ``bf16-mixed``, float32 weights with bfloat16
+            products; or ``auto``, the latter where the device computes with bfloat16 itself. The
+            stages' checkpoints and scores are not made for others.
         log_every_n_steps: Steps between rows of ``metrics.csv`` and the loggers; null takes 50.
         enable_progress_bar: False shows no progress of the steps.
         deterministic: Ask torch for operations that repeat their results on a GPU, and stop at one
@@ -347,7 +353,7 @@ class TrainerConfig:
     strategy: Literal["auto", "ddp"] = "auto"
     devices: list[int] | str | int = 1  # several change dropout, so that they are asked for
     num_nodes: int = 1
-    precision: Literal[32, "32", "32-true", "bf16-mixed"] | None = None
+    precision: Literal["auto", 32, "32", "32-true", "bf16-mixed"] | None = "auto"
     log_every_n_steps: int | None = None
     enable_progress_bar: bool | None = None
     deterministic: bool | Literal["warn"] | None = None

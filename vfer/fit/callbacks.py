@@ -42,7 +42,7 @@ class CurveRecorder(Callback):
         self.run, self.fold, self.stage, self.transform = run, fold, stage, transform
         self.classes = run.corpus.classes
         self.every = getattr(run.config.stages, stage.name).measure_every
-        self.frames = frames_of(run)
+        self.frames = frames_of(run, "temporal" in stage.streams)
         sides = {"validation": fold.validation, "test": fold.test}
         self.sides = {
             split: ClipDataset(side, self.frames, run.corpus.classes)

@@ -37,7 +37,7 @@ class StepLoader(DataLoader[SegmentBatch]):
             sampler=_From(first * len(steps.shares), len(steps)),
             num_workers=workers,
             multiprocessing_context="spawn" if workers else None,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() and steps.frames.memory is None,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -54,12 +54,14 @@ class StageData(pl.LightningDataModule):
     Args:
         steps: The batch of each step.
         transform: What happens to a batch on the device.
-        loaders: Processes that load batches; 0 loads in this one.
+        loaders: Processes that load batches; 0 loads in this one, as is done where clips are in
+            memory.
     """
 
     def __init__(self, steps: StepDataset, transform: Transform, loaders: int) -> None:
         super().__init__()
-        self.steps, self.transform, self.loaders = steps, transform, loaders
+        self.steps, self.transform = steps, transform
+        self.loaders = loaders if steps.frames.memory is None else 0
 
     def train_dataloader(self) -> StepLoader:
         """Load steps 0, 1, 2 …, this process's parts of each; resumed, from the next one."""

@@ -1,4 +1,4 @@
-"""Batches by step, and clips for evaluation: where frames come from and in which order."""
+"""Batches by step, and clips for evaluation: which frames, and in which order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from torch.utils.data import Dataset
 
 from vfer.config.tree import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
+from vfer.fit.frames import Frames
 from vfer.fit.plan import Randomness
-from vfer.prepare.store import CropStore, flow_key
+from vfer.prepare.store import CropStore
 from vfer.segments.batch import SegmentBatch
-from vfer.segments.controls import frame_order, mask_mouth
-from vfer.segments.indices import pairs_of, segment_frames, windows
+from vfer.segments.indices import pairs_of, windows
 
 
 @dataclass(frozen=True)
@@ -49,69 +49,6 @@ def part(
     all_clips = sum(c.excluded is None and takes(c) for c in corpus.clips)
     index = tuple(numbers[clip.name] for clip in clips)
     return Part(clips, index, starts, all_clips - len(clips))
-
-
-class Frames:
-    """Reads frames and cached flow of clips: the one place that knows where they live.
-
-    Args:
-        store: Their store.
-        config: The data config.
-        cached_flow: Whether cached flow is any good: not where augmentation changes it.
-        control: One of ``vfer.segments.controls.PICTURES``, which changes what is read, or None.
-        seed: What is random in a control follows it.
-    """
-
-    def __init__(
-        self, store: CropStore, config: DataConfig, cached_flow: bool = True,
-        control: str | None = None, seed: int = 0,
-    ) -> None:  # fmt: skip
-        self.store = store
-        self.length = config.segment_length
-        self.control, self.seed = control, seed
-        cached = config.flow.cache and cached_flow and control is None
-        self.key = flow_key(config.flow) if cached else None
-
-    def segment(self, clip: str, start: int) -> NDArray[np.int64]:
-        """Return frame indices ``(L,)`` of the segment of a clip that begins at ``start``."""
-        return segment_frames(self.store.entry(clip).frames, self.length, start)
-
-    def clip(self, clip: str) -> NDArray[np.uint8]:
-        """Return all crops of a clip, ``(T, 150, 110, 3)``."""
-        return self._crops(clip, np.arange(self.store.entry(clip).frames))
-
-    def _crops(self, clip: str, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return crops ``(…, 150, 110, 3)`` of some frames, as the control leaves them."""
-        stored = self.store.crops(clip)
-        if self.control is not None:
-            frames = frame_order(self.control, clip, len(stored), self.seed)[frames]
-        crops: NDArray[np.uint8] = stored[frames]
-        if self.control == "no_mouth":
-            mask_mouth(crops)
-        return crops
-
-    def read(
-        self, clip: str, frames: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
-        """Crops and flow of runs of neighbouring frames.
-
-        Args:
-            clip: The clip's name.
-            frames: ``(…, n)`` frame indices; each run steps by one, or repeats a frame.
-
-        Returns:
-            Crops ``(…, n, 150, 110, 3)``, and the flow between neighbours ``(…, n−1, 2, 150,
-            110)``, 0 where a frame is repeated; None if flow is not cached.
-        """
-        crops = self._crops(clip, frames)
-        if self.key is None:
-            return crops, None
-        first, second = frames[..., :-1], frames[..., 1:]
-        flow = np.zeros((*first.shape, 2, *crops.shape[-3:-1]), np.float16)
-        moves = first != second
-        if moves.any():
-            flow[moves] = self.store.flow(clip, self.key)[first[moves]]
-        return crops, flow
 
 
 def shares(size: int, processes: int, micro_batch: int | None) -> list[list[NDArray[np.int64]]]:
@@ -186,7 +123,7 @@ class StepDataset(Dataset[SegmentBatch]):
     def __getitem__(self, item: int) -> SegmentBatch:
         step, number = divmod(item, len(self.shares))
         places = self.shares[number]
-        crops, flows, clips, starts = [], [], [], []
+        names, runs, clips, starts = [], [], [], []
         for sample in self.samples(step)[places].tolist():
             clip, start = self.segments[sample // self.images]
             name = self.part.clips[clip].name
@@ -194,14 +131,12 @@ class StepDataset(Dataset[SegmentBatch]):
             if self.images > 1:
                 image = sample % self.images
                 indices = indices[image : image + 2]
-            crop, flow = self.frames.read(name, indices)
-            crops.append(torch.from_numpy(crop))
-            flows.append(None if flow is None else torch.from_numpy(flow))
+            names.append(name)
+            runs.append(indices)
             clips.append(clip)
             starts.append(start)
         return SegmentBatch(
-            torch.stack(crops),
-            torch.stack([f for f in flows if f is not None]) if flows[0] is not None else None,
+            *self.frames.batch(names, np.stack(runs)),
             torch.tensor([self.labels[clip] for clip in clips]),
             torch.tensor([self.part.index[clip] for clip in clips]),
             torch.tensor(starts),
@@ -255,11 +190,11 @@ class ClipDataset(Dataset[ClipBatch]):
             [self.frames.segment(clip.name, s) for s in self.part.starts[i].tolist()]
         )
         pairs, segments = pairs_of(indices)
-        crops, flow = self.frames.read(clip.name, pairs)
+        crops, flow = self.frames.batch([clip.name] * len(pairs), pairs)
         label = torch.full((len(pairs),), self.classes.index(clip.emotion))
         batch = SegmentBatch(
-            torch.from_numpy(crops),
-            None if flow is None else torch.from_numpy(flow),
+            crops,
+            flow,
             label,
             torch.full_like(label, self.part.index[i]),
             torch.from_numpy(pairs[:, 0].copy()),

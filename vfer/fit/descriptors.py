@@ -21,7 +21,8 @@ from vfer.baselines.descriptor import (
 )
 from vfer.baselines.table import Values, packed
 from vfer.config.tree import Config
-from vfer.fit.datasets import Frames, Part
+from vfer.fit.datasets import Part
+from vfer.fit.frames import Frames
 from vfer.fit.run import Fold, Run, frames_of, seen_in
 from vfer.flow.settings import FlowConfig
 from vfer.plugs import Plug, plug

@@ -82,11 +82,12 @@ class StageModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many forms
         """Return SGD or AdamW, with a constant or a cosine schedule by step."""
         config = self.settings
+        fused = config.clip_norm is None  # Lightning does not clip under bf16 what is fused
         optimizer: Optimizer
         if config.name == "sgd":
-            optimizer = SGD(self._groups(), config.lr, momentum=config.momentum, fused=True)
+            optimizer = SGD(self._groups(), config.lr, momentum=config.momentum, fused=fused)
         else:
-            optimizer = AdamW(self._groups(), config.lr, fused=True)
+            optimizer = AdamW(self._groups(), config.lr, fused=fused)
         if config.schedule == "constant":
             return optimizer
         schedule = CosineAnnealingLR(optimizer, self.iterations)

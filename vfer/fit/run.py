@@ -5,13 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from rich.console import Console
 from torch import Tensor
 
 from vfer.config.keys import differing, flatten
 from vfer.config.tree import Config, StageConfig
 from vfer.corpora import Clip, Corpus
-from vfer.fit.datasets import Frames, Part, part
+from vfer.fit.datasets import Part, part
+from vfer.fit.frames import Frames, Memory, choose_residency, row_bytes
 from vfer.fit.plan import Stage, check_validation, stages_of
 from vfer.fit.stage_folder import find_source
 from vfer.folds import Groups, deal_sentences, explicit, losgo, official
@@ -25,7 +27,8 @@ from vfer.prepare.store import CropStore
 from vfer.results.bundle import FINAL, fold_name
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import key_of, sha256
-from vfer.runtime.ranks import first, rank, world
+from vfer.runtime.memory import free_memory
+from vfer.runtime.ranks import device, first, here, precision, rank, world
 from vfer.segments.controls import PICTURES, permuted_labels
 
 
@@ -42,6 +45,7 @@ class Run:
         weights_key: A key of these weights; empty without.
         sentences: Those that each fold tests, where training and testing share none; else empty.
         plugs: Of each config key that names a class of one's own, what tells it from another.
+        memory: Where clips are kept once they are read; None reads them from disk each time.
     """
 
     config: Config
@@ -52,6 +56,7 @@ class Run:
     weights_key: str
     plugs: dict[str, Any] = field(default_factory=dict)
     sentences: tuple[frozenset[str], ...] = ()
+    memory: Memory | None = None
 
     def tests(self, number: int, clip: Clip) -> bool:
         """Tell whether a fold tests a clip, if that takes part."""
@@ -144,7 +149,28 @@ def frames_of(run: Run, cached_flow: bool = True) -> Frames:
     """Return what reads the frames of a run's clips, as its control leaves them."""
     protocol = run.config.protocol
     control = protocol.control if protocol.control in PICTURES else None
-    return Frames(run.store, run.config.data, cached_flow, control, protocol.seed)
+    return Frames(run.store, run.config.data, cached_flow, control, protocol.seed, run.memory)
+
+
+def memory_of(config: Config, corpus: Corpus, store: CropStore, console: Console) -> Memory | None:
+    """Return where a run's clips are kept, as ``data.residency`` asks; None for the disk.
+
+    Says what was chosen, and how is computed.
+    """
+    counts = {clip.name: store.entry(clip.name).frames for clip in store.usable(corpus)}
+    flow = config.data.flow.cache and config.protocol.control not in PICTURES
+    needed = sum(counts.values()) * row_bytes(flow)
+    where = device(config.trainer)
+    on_gpu = torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else 0
+    chosen = choose_residency(config.data.residency, needed, free_memory() // here(), on_gpu)
+    if rank() == 0:
+        console.print(
+            f"data.residency: {chosen}, for {needed / 2**30:.2f} GiB of crops"
+            f"{' and flow' if flow else ''}; trainer.precision: {precision(config.trainer)}"
+        )
+    if chosen == "disk":
+        return None
+    return Memory(counts, flow, where if chosen == "device" else torch.device("cpu"))
 
 
 def groups_of(corpus: Corpus, config: Config) -> Groups:
@@ -254,7 +280,8 @@ def open_run(config: Config, console: Console) -> Run:
     store = fill(corpus, config.data, console, (rank(), world()))
     if rank() == 0:
         print_usable(corpus, store, config.data, console, config.notes)
-    run = Run(config, corpus, store, groups, weights, weights_key, plugs, sentences)
+    memory = None if config.model.descriptor else memory_of(config, corpus, store, console)
+    run = Run(config, corpus, store, groups, weights, weights_key, plugs, sentences, memory)
     started = [s for s in stages_of(config) if getattr(config.stages, s.name).from_ is not None]
     if started:  # only now it is known which videos are held out
         for number in range(len(groups)) if config.fold is None else [config.fold]:

@@ -41,9 +41,9 @@ from vfer.results.schema import STAGE_RECORD, WEIGHTS, read_stage
 from vfer.results.tables import CurvePoint
 from vfer.runtime.environment import made_with
 from vfer.runtime.files import key_of, sha256, write_json
-from vfer.runtime.ranks import device, first, world
+from vfer.runtime.ranks import device, first, precision, world
 
-FORMAT = 3  # to be raised when the same inputs give other weights
+FORMAT = 4  # to be raised when the same inputs give other weights
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def stage_key(
             "model": [_model_key(run, stage), run.weights_key],
             "data": [data.segment_length, asdict(data.windows)],
             "flow": asdict(data.flow) if "temporal" in stage.streams else None,
-            "trainer": {k: run.config.trainer[k] for k in ("precision", "deterministic")},
+            "trainer": [precision(run.config.trainer), run.config.trainer["deterministic"]],
             "how": [run.config.stages.compile, world()],
             "clips": sides,
             "control": run.config.protocol.control,
@@ -220,7 +220,10 @@ def _write(
     """Write a finished stage beside its place, then put it there."""
     state = {name: value.contiguous() for name, value in found.network.state_dict().items()}
     save_file(state, partial / WEIGHTS)
-    write_json(partial / "environment.json", made_with())
+    write_json(
+        partial / "environment.json",
+        made_with() | {"precision": precision(run.config.trainer)},
+    )
     write_json(
         partial / STAGE_RECORD,
         {

@@ -21,7 +21,7 @@ from vfer.fit.plan import Randomness, Stage
 from vfer.fit.run import Fold, Run, frames_of
 from vfer.fit.stage_folder import CHECKPOINT, Left
 from vfer.networks.stage import StageNetwork
-from vfer.runtime.ranks import rank, world
+from vfer.runtime.ranks import precision, rank, world
 from vfer.segments.images import stream_inputs
 
 
@@ -38,7 +38,8 @@ def transform_of(run: Run, stage: Stage) -> Transform:
 def steps_of(run: Run, fold: Fold, stage: Stage, randomness: Randomness) -> StepDataset:
     """Return the training batches of a stage, by step."""
     settings: StageConfig = getattr(run.config.stages, stage.name)
-    frames = frames_of(run, not settings.augmentation.changes_flow)
+    needs_flow = "temporal" in stage.streams and not settings.augmentation.changes_flow
+    frames = frames_of(run, needs_flow)
     return StepDataset(
         fold.train, frames, run.corpus.classes, settings, stage.single, randomness, rank(), world()
     )
@@ -81,7 +82,7 @@ def fit_network(
     if options["log_every_n_steps"] is not None:
         options["log_every_n_steps"] = min(options["log_every_n_steps"], end)
     trainer = pl.Trainer(
-        **options,
+        **options | {"precision": precision(config.trainer)},
         max_steps=end,
         max_epochs=1,
         logger=[log, *loggers],

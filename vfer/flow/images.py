@@ -24,7 +24,7 @@ def flow_image(flow: Tensor, limit: float | None = None) -> Tensor:
     """
     _check_flow(flow, limit)
     image = torch.cat([flow, torch.hypot(flow[:, :1], flow[:, 1:])], dim=1)
-    return image if limit is None else ((image / limit).clamp(-1, 1) + 1) / 2
+    return image if limit is None else image.div_(limit).clamp_(-1, 1).add_(1).div_(2)
 
 
 def flow_to_rgb(flow: Tensor, limit: float) -> Tensor:

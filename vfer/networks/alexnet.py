@@ -128,7 +128,7 @@ class AlexNetStream(nn.Module):
     def normalise(self, x: Tensor) -> Tensor:
         """Images in 0…1, ``(B, 3, H, W)``, as the first layer takes them; see the class."""
         if self.variant == "torchvision":
-            return (x - self.mean) / self.std
+            return (x - self.mean).div_(self.std)
         mean = self.mean
         if x.shape[-2:] != mean.shape[-2:]:
             mean = resize(mean, list(x.shape[-2:]), antialias=True)

@@ -70,7 +70,7 @@ def build_frame_network(
         insert_after=model.insert_after,
         dropout=model.dropout,
         weights=weights,
-    )
+    ).to(memory_format=torch.channels_last)  # faster, above all in bfloat16
     return FrameNetwork(stream, classes)
 
 

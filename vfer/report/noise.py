@@ -20,7 +20,16 @@ from vfer.results.unit import unit_of
 
 DEMO = (87.1, 89.2)
 """Accuracy of configs/demo.yaml with seed 0 on two processors, %: why machines are a source."""
-MACHINE = ("device", "processor", "platform", "threads", "python", "commit", "packages.")
+MACHINE = (
+    "device",
+    "processor",
+    "platform",
+    "threads",
+    "precision",
+    "python",
+    "commit",
+    "packages.",
+)
 """The keys of ``environment.json`` in which two runs of the same config may differ."""
 _TOO_FEW = ": too few, it is more"
 _SEED, _GROUPS, _MACHINE = "seed", "group assignment", "machine"

@@ -27,6 +27,11 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def here() -> int:
+    """Return how many of the processes are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world() > 1 else 1
+
+
 def _fabric(trainer: Mapping[str, Any], **more: Any) -> Fabric:  # noqa: ANN401 - Fabric's options
     where = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
     try:
@@ -45,6 +50,27 @@ def device(trainer: Mapping[str, Any]) -> torch.device:
         ValueError: If there are not so many devices, or other processes were started.
     """
     return _fabric(trainer).device
+
+
+def precision(trainer: Mapping[str, Any]) -> str:
+    """Return how this process computes: ``32-true`` or ``bf16-mixed``.
+
+    Args:
+        trainer: Lightning's ``accelerator``, ``devices`` and ``num_nodes``, and ``precision``:
+            either of these, 32 or None, or ``auto``, which takes ``bf16-mixed`` where the device
+            multiplies bfloat16 in hardware.
+    """
+    asked = trainer["precision"]
+    if asked != "auto":
+        return "32-true" if asked in (None, 32, "32") else str(asked)
+    kind = device(trainer).type
+    if kind == "cuda":
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:  # older torch does not tell
+        tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+        able = tell() if kind == "cpu" else {}
+        has = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16"))
+    return "bf16-mixed" if has else "32-true"
 
 
 def launch(trainer: Mapping[str, Any]) -> None:

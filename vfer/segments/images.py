@@ -67,7 +67,7 @@ def spatial_images(frames: Tensor, size: int) -> Tensor:
         ``(B, n, 3, size, size)`` float32, 0…1, resized bilinearly with antialiasing.
     """
     images = resize(frames.flatten(0, 1).movedim(-1, 1), [size, size], antialias=True)
-    shown: Tensor = images.float() / 255
+    shown: Tensor = images.float().div_(255)
     return shown.view(*frames.shape[:2], 3, size, size)
 
 
@@ -114,10 +114,11 @@ def stream_inputs(
             flow = pair_flow(frames, config)
         elif augment is not None:
             turned = 1 - 2 * augment[:, 0]  # mirrored, what moved to the right moves to the left
-            signs = torch.stack([turned, torch.ones_like(turned)], dim=1).to(flow.dtype)
+            signs = torch.stack([turned, torch.ones_like(turned)], dim=1)
             how = augment.clone()
             if config.levels == config.warps == 1:  # what lay half a pixel to the right is now left
                 how[:, 1] -= augment[:, 0]
-            flow = move(flow, how, 3) * signs[:, None, :, None, None]
+            # float16 products are slow on a CPU
+            flow = move(flow, how, 3).float().mul_(signs[:, None, :, None, None])
         images["temporal"] = temporal_images(flow, size, config.limit)
     return StreamInputs(images, batch.label, batch.weight)
