@@ -19,6 +19,7 @@ from vfer.corpora._files import (
     name_below,
     not_a_file,
     parts_below,
+    reading,
     squeeze,
 )
 
@@ -27,7 +28,8 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
 __all__ = [
     "EMOTIONS", "Adapter", "Clip", "Corpus", "Facts", "below", "check_name", "files_below",
-    "is_video", "name_below", "named", "names", "not_a_file", "parts_below", "squeeze", "whole",
+    "is_video", "name_below", "named", "names", "not_a_file", "parts_below", "reading", "squeeze",
+    "whole",
 ]  # fmt: skip
 
 

@@ -1,12 +1,34 @@
 """The files of a copy: found through links too, and named."""
 
+import csv
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _JUNK = {"thumbs.db", "desktop.ini"}
 _VIDEOS = {".avi", ".flv", ".mkv", ".mov", ".mp4", ".mpg", ".webm", ".wmv"}
+
+
+@contextmanager
+def reading(table: Path) -> Iterator[None]:
+    """Name a table in whatever is found wrong while it is read.
+
+    Raises:
+        ValueError: It is no table as it should be; the message names it.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{table} is not in UTF-8 (byte {error.start}): save it so") from None
+    except csv.Error as error:
+        raise ValueError(f"{table} is no CSV file as it should be: {error}") from None
+    except ValueError as error:
+        if str(table) in str(error):
+            raise
+        raise ValueError(f"{table}: {error}") from None
 
 
 def squeeze(name: str) -> str:

@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vfer.corpora import EMOTIONS, Clip, Corpus, Facts, files_below, is_video, name_below, whole
+from vfer.corpora import (
+    EMOTIONS,
+    Clip,
+    Corpus,
+    Facts,
+    files_below,
+    is_video,
+    name_below,
+    reading,
+    whole,
+)
 
 _CODES = (
     "anger", "boredom", "bothered", "concentrating", "contempt", "disgust", "fear", "happiness",
@@ -79,7 +89,10 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         return
     from openpyxl import load_workbook  # takes long to import
 
-    book = load_workbook(table, read_only=True, data_only=True)
+    try:
+        book = load_workbook(table, read_only=True, data_only=True)
+    except Exception as error:  # many kinds, of ZIP, XML and openpyxl itself
+        raise ValueError(f"{table} cannot be read as a workbook: {error}") from None
     try:
         for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
             yield number, ["" if cell is None else str(cell).strip() for cell in cells]
@@ -89,6 +102,11 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _annotations(table: Path) -> dict[str, str]:
     """Return the class of each clip, by its name in upper case."""
+    with reading(table):
+        return _classes(table)
+
+
+def _classes(table: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, row in _rows(table):
         name = _NAME.fullmatch(row[_CLIP]) if len(row) > _CODE else None

@@ -8,7 +8,7 @@ import csv
 import re
 from pathlib import Path
 
-from vfer.corpora import Clip, Corpus, Facts, files_below, name_below, whole
+from vfer.corpora import Clip, Corpus, Facts, files_below, name_below, reading, whole
 
 _CODES = {
     "ANG": "anger",
@@ -37,10 +37,10 @@ def _genders(files: list[Path]) -> dict[str, str]:
     """Return each actor's gender; of none where the table is not there."""
     for path in files:
         if path.name.lower() == "videodemographics.csv" and path.is_file():
-            with path.open(encoding="utf-8-sig", newline="") as file:
+            with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file))
             if rows and {"ActorID", "Sex"} <= rows[0].keys():  # not what git-lfs may have left
-                return {row["ActorID"]: row["Sex"].lower() for row in rows}
+                return {row["ActorID"]: (row["Sex"] or "").lower() for row in rows}
     return {}
 
 

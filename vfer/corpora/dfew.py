@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vfer.corpora import Corpus, Facts, squeeze
+from vfer.corpora import Corpus, Facts, reading, squeeze
 from vfer.corpora._official import Place, read_official
 
 CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -42,7 +42,7 @@ def _place(path: Path) -> Place | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         if not {"video_name", "label"} <= set(reader.fieldnames):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vfer.corpora import Corpus, Facts, squeeze
+from vfer.corpora import Corpus, Facts, reading, squeeze
 from vfer.corpora._official import Place, read_official
 
 CLASSES = (
@@ -42,7 +42,8 @@ def _place(path: Path) -> Place | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    with reading(path):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     for number, words in ((n, line.split()) for n, line in enumerate(lines, 1)):
         if not words:
             continue

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vfer.corpora import Clip, Corpus, Facts, is_video, squeeze
+from vfer.corpora import Clip, Corpus, Facts, is_video, reading, squeeze
 
 FACTS = Facts(
     name="manifest",
@@ -25,6 +25,8 @@ _NEEDED = ("path", "subject", "emotion")
 _OPTIONAL = ("fold", "gender", "sentence")
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male", "": None}
 
+_LONGEST = 255  # bytes of a file's name
+
 
 def _clip(row: dict[str, str], folder: Path) -> Clip:
     for column in _NEEDED:
@@ -35,6 +37,8 @@ def _clip(row: dict[str, str], folder: Path) -> Clip:
         raise ValueError(f"path is {row['path']!r}, which is no video by its suffix")
     # ``x/../a.mp4`` is ``a.mp4``; links stay as they are called.
     path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - ``resolve`` follows links
+    if "\0" in row["path"] or len(max(os.fsencode(path).split(b"/"), key=len)) > _LONGEST:
+        raise ValueError(f"path is {row['path'][:60]!r} …, as no file can be called")
     below = path.is_relative_to(folder)
     place = path if given.is_absolute() and not below else Path(os.path.relpath(path, folder))
     gender, fold = row.get("gender", "").lower(), row.get("fold", "")
@@ -95,7 +99,7 @@ def read(root: Path) -> Corpus:
     clips: list[Clip] = []
     first: dict[Path, int] = {}  # the row that names a file
     folder = Path(os.path.abspath(root.parent))  # noqa: PTH100 - as above
-    try:
+    with reading(root):
         for number, row in _rows(root):
             try:
                 clips.append(_clip(row, folder))
@@ -107,8 +111,6 @@ def read(root: Path) -> Corpus:
                     f"{root}, row {number}: {row['path']} is the file of row {before}; give each "
                     "file one row"
                 )
-    except csv.Error as error:
-        raise ValueError(f"{root} is no CSV file as it should be: {error}") from None
     if not any(clip.path.is_file() for clip in clips):
         raise FileNotFoundError(f"none of the files that {root} names is there")
     clips.sort(key=lambda clip: clip.name)
