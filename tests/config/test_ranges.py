@@ -78,6 +78,7 @@ def test_null_is_refused_where_it_means_nothing(tmp_path, key):
         (["--seeds=0"], "--seeds is 0; it must be between 1 and 1000"),
         (["--regroup=1001"], "--regroup is 1001; it must be between 1 and 1000"),
         (["--protocol.seed=" + "9" * 300], "protocol.seed is 10^300; it must be between 0 and"),
+        (["--data.decode_timeout=" + "9" * 400], "--data.decode_timeout=999"),
         (["--fold=" + "9" * 300], "give a fold's number, 0 to 999999, or all"),
         (["--protocol.folds.groups=5"], "groups is 5; it must be at least 2 and at most data.facs"),
         (["--fold=2"], "--fold is 2; there are folds 0 to 1"),

@@ -32,7 +32,7 @@ from vfer.config.tree import (
     StagesConfig,
     TrainerConfig,
 )
-from vfer.config.version import VERSION, check_file, check_version
+from vfer.config.version import LONGEST, VERSION, check_file, check_version
 from vfer.networks.settings import OWN, ModelConfig
 from vfer.plugs import normal
 from vfer.runtime.console import UsageError, program
@@ -235,6 +235,9 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         made = parser.parse_args(
             _class_paths(re.sub(r"^(--stages\.\w+\.from)(?=$|=)", r"\1_", word) for word in given)
         )
+    except OverflowError as error:
+        word = next((w for w in given if re.search(rf"\d{{{LONGEST}}}", w)), "")
+        raise UsageError(f"{word[:60]} … has more than {LONGEST} digits") from error
     except argparse.ArgumentError as error:
         others = [name for name in parser.get_defaults().as_dict() if name not in PARTS]
         raise UsageError(refusal(str(error), others)) from error

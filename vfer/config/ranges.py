@@ -132,6 +132,10 @@ def check_values(made: Namespace, parts: Mapping[str, type] = PARTS) -> None:
             raise UsageError(f"{part} is {_shown(made[part])}; it must have keys below it")
         for key, hint, value in _values(kind, made[part], part):
             wanted = range_of(key)
+            if value is not None and all(
+                is_dataclass(k) or k is type(None) for k in alternatives(hint)
+            ):
+                raise UsageError(f"{key} is {_shown(value)}; it must have keys below it")
             if value is None and type(None) not in alternatives(hint):
                 bounds = "" if wanted is None else f", {wanted}"
                 raise UsageError(f"{key} is null; it must be {legal(hint)}{bounds}")

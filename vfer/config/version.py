@@ -56,15 +56,23 @@ def check_version(version: Any, where: str) -> None:  # noqa: ANN401 - any YAML 
     raise UsageError(f"{said}; take the vfer that the config was written for")
 
 
+LONGEST = 308
+"""Digits of the largest number that a computer's floating point has."""
+
+
 def _check_once(node: yaml.Node | None, path: str, above: str = "") -> None:
     """Refuse a key that stands twice in one place: YAML would silently take the last.
 
     Raises:
-        UsageError: Naming the key and both lines.
+        UsageError: Naming the key and both lines; or the key of a number that no computer has.
     """
     if isinstance(node, yaml.SequenceNode):
         for one in node.value:
             _check_once(one, path, above)
+    if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":int"):
+        key, digits = above.removesuffix("."), len(node.value)
+        if digits > LONGEST:
+            raise UsageError(f"{key} has {digits} digits in {path}; it must have {LONGEST} at most")
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
