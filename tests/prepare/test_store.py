@@ -361,3 +361,16 @@ def test_a_full_disk_is_told_with_the_file_that_was_to_be_written(tmp_path, monk
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match=r"No space left on device.*crops.*npy"):
         CropStore(tmp_path).add(Entry("a", "ok", frames=3), random_crops(3))
+
+
+def test_a_clip_that_could_not_be_opened_is_made_again_when_it_can_be(tmp_path):
+    path = tmp_path / "a.avi"
+    path.write_bytes(b"a video")
+    clip = Clip("a", path, "1", "fear")
+    about = path.stat()
+    failed = Entry("a", "unreadable", "Input/output error", "", about.st_size, about.st_mtime_ns)
+    store = CropStore(tmp_path / "store")
+    store.add(failed, None)
+    assert store.missing([clip]) == [clip]
+    path.unlink()  # as little as before can be had of it
+    assert CropStore(tmp_path / "store").missing([clip]) == []

@@ -159,7 +159,8 @@ class CropStore:
             return False
         try:
             found = clip.path.stat()
-            if (found.st_size, found.st_mtime_ns) == (entry.size, entry.modified):
+            known = (found.st_size, found.st_mtime_ns) == (entry.size, entry.modified)
+            if known and entry.source:  # without it could not be opened then, and may be now
                 return True
             if hash_video(clip.path) == entry.source:  # copied, or touched: known from here on
                 self._entries[clip.name] = replace(
