@@ -312,3 +312,24 @@ def test_a_list_that_names_another_file_is_no_video(lossless, tmp_path, kind, su
     with pytest.raises(VideoError, match=f"x.{suffix}"):
         read_frames(path)
     assert probe(path) == (0.0, 0)
+
+
+@pytest.mark.parametrize("decoder", video.DECODERS)
+def test_pictures_beyond_all_measure_are_refused_before_they_are_decoded(
+    lossless, monkeypatch, decoder
+):
+    path, _ = lossless(3, 32, 64)
+    monkeypatch.setattr(video, "MAX_PIXELS", 32 * 64 - 1)
+    with pytest.raises(VideoError, match=r"frames of 64×32 px; at most 2047 px are read"):
+        list(decode(path, decoder))
+
+
+@pytest.mark.parametrize("decoder", video.DECODERS)
+def test_runs_of_large_pictures_are_short(lossless, monkeypatch, decoder):
+    path, frames = lossless(7, 32, 64)
+    monkeypatch.setattr(video, "RUN_BYTES", 2 * 32 * 64 * 3)
+    runs = list(decode(path, decoder, 5))
+    assert [len(run) for run in runs] == [2, 2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate(runs), frames)
+    monkeypatch.setattr(video, "RUN_BYTES", 1)
+    assert [len(run) for run in decode(path, decoder)] == [1] * 7

@@ -61,20 +61,26 @@ class Video:
     promised: int
 
 
+def _run_of(chunk: int, frame: Chunk) -> int:
+    """Return how many frames of this size are a run."""
+    return max(1, min(chunk, RUN_BYTES // max(1, frame.nbytes)))
+
+
 def _by_decord(path: Path, chunk: int) -> Iterator[Chunk]:
     decord.logging.set_level(decord.logging.FATAL)  # its native log would print a clip's troubles
     reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
-    count = len(reader)
+    count, done = len(reader), 0
     try:
-        for start in range(0, count, chunk):
+        while done < count:
             # One by one into one array: faster than ``get_batch``.
             first = reader.next().asnumpy()
             if first.shape[2] != 3:  # of narrow frames it takes the rows' padding for pixels
                 raise RuntimeError(f"cannot read frames {first.shape[1]} px wide")
-            run = np.empty((min(chunk, count - start), *first.shape), np.uint8)
+            run = np.empty((min(_run_of(chunk, first), count - done), *first.shape), np.uint8)
             run[0] = first
             for i in range(1, len(run)):
                 run[i] = reader.next().asnumpy()
+            done += len(run)
             yield run
     except StopIteration:
         raise RuntimeError(f"fewer than its {count} frames") from None
@@ -86,7 +92,7 @@ def _by_pyav(path: Path, chunk: int) -> Iterator[Chunk]:
         for frame in container.decode(container.streams.video[0]):
             image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
             run.append(np.rot90(image, frame.rotation // 90))  # decord does this by itself
-            if len(run) == chunk:
+            if len(run) == _run_of(chunk, image):
                 yield np.stack(run)
                 run.clear()
         if run:
@@ -113,6 +119,10 @@ if decord is not None:
     _BY = {"decord": _by_decord} | _BY
     _ERRORS += (decord.DECORDError, decord._ffi.base.DECORDLimitReachedError)
 
+MAX_PIXELS = 2**27
+"""A picture has at most so many: 15360×8640 pixels and a little more."""
+RUN_BYTES = 2**31
+"""Frames of a run take at most so many bytes, or are single ones: huge pictures come one by one."""
 MIN_PROMISED = 0.5
 """A clip of fewer frames than this share of what its header promises is unreadable."""
 
@@ -127,6 +137,19 @@ ATTEMPTS = (DECODERS, DECODERS[-1:])
 def _check_file(path: Path) -> None:
     if not path.is_file():
         raise VideoError(path, "no such file")
+
+
+def _check_size(path: Path, decoder: str) -> None:
+    """Refuse pictures beyond all measure by the header, before a decoder asks for their memory."""
+    try:
+        with av.open(str(path), options=CONTAINERS) as container:
+            width, height = (getattr(container.streams.video[0], k) for k in ("width", "height"))
+    except (av.FFmpegError, IndexError, ValueError):
+        return  # the decoder says what is wrong
+    if width * height > MAX_PIXELS:
+        raise VideoError(
+            path, f"{decoder}: frames of {width}×{height} px; at most {MAX_PIXELS} px are read"
+        )
 
 
 def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Chunk]:
@@ -146,6 +169,7 @@ def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Chunk]:
     """
     path = Path(path)
     _check_file(path)
+    _check_size(path, decoder)
     some = False
     try:
         for run in (_marks if decoder == MARKS else _BY[decoder])(path, chunk):
