@@ -1,5 +1,6 @@
 """The command's work: one video after the other, each kept when it is done."""
 
+import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from vfer.predict.settings import Settings
 from vfer.predict.timeline import Timeline
 from vfer.results.bundle import FINAL
 from vfer.runtime.console import bar, make_console
-from vfer.runtime.files import lock
+from vfer.runtime.files import lock, remove_leftovers
 from vfer.video import VideoError
 
 SHOWN = 12
@@ -98,6 +99,7 @@ def predict_videos(request: Request) -> None:
     say = models.of(jobs[0].fold)
     _print_model(say, console)
     done = Done()
+    _remove_leftovers(request)
     with _alone(request):  # before anything that may be there is written over
         try:
             with bar(console) as progress:
@@ -144,6 +146,16 @@ def _end(done: Done, asked: int, html: Path | None, console: Console) -> None:
         raise RuntimeError(
             f"{' and '.join(lost)} could not be done; each is listed with its reason"
         )
+
+
+def _remove_leftovers(request: Request) -> None:
+    """Remove what killed processes have left beside what is made here."""
+    for path in (request.json, request.csv):
+        if path is not None:
+            remove_leftovers(path.parent, f".{glob.escape(path.name)}.*.tmp")
+    for folder in (request.cache, request.overlay, request.html):
+        if folder is not None:
+            remove_leftovers(folder)
 
 
 @contextmanager

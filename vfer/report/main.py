@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from vfer.runtime.console import make_console, program, run_command
+from vfer.runtime.files import remove_leftovers
 
 
 def report(paths: Sequence[Path], output: Path, console: Console) -> None:
@@ -37,6 +38,8 @@ def report(paths: Sequence[Path], output: Path, console: Console) -> None:
     from vfer.report.terminal import print_tables
 
     output.mkdir(parents=True, exist_ok=True)
+    for pattern in (".*.tmp", "report/.*.tmp"):
+        remove_leftovers(output, pattern)
     names = [path.resolve().name for path in paths]
     title = "vfer: " + (", ".join(names) if len(names) < 4 else f"{len(names)} bundles")
     with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula

@@ -6,7 +6,9 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import stat
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +18,23 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 from rich.console import Console
+
+_OLD = 3600
+"""Seconds after which nobody can still be at a file under a temporary name."""
+
+
+def remove_leftovers(folder: Path, pattern: str = "**/.*.tmp") -> None:
+    """Remove what killed processes have left under temporary names, an hour ago or longer."""
+    for left in folder.glob(pattern):
+        try:
+            if time.time() - left.lstat().st_mtime < _OLD:
+                continue
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+        except OSError:  # somebody else was faster, or it is not ours to remove
+            continue
 
 
 @contextmanager
