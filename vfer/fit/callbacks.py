@@ -21,6 +21,7 @@ from vfer.fit.evaluation import Probabilities, evaluate, measure
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Stage
 from vfer.fit.run import Fold, Run, frames_of
+from vfer.fit.stage_folder import UNFINISHED
 from vfer.networks.stage import StageNetwork
 from vfer.results.tables import CurvePoint
 from vfer.runtime.console import ENDING, bar
@@ -186,7 +187,7 @@ class Checkpoints(Callback):
         if due and step < trainer.max_steps:  # after the last step the whole stage is written
             for logger in trainer.loggers:
                 logger.save()
-            beside = self.path.with_suffix(".tmp")
+            beside = self.path.with_name(UNFINISHED)
             trainer.save_checkpoint(beside, weights_only=False)
             if trainer.is_global_zero:
                 beside.replace(self.path)

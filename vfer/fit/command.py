@@ -22,7 +22,7 @@ from vfer.report.terminal import print_runs
 from vfer.results import bundle
 from vfer.results.runs import summarise_runs
 from vfer.runtime.console import UsageError
-from vfer.runtime.files import BusyError, atomic_write, lock, write_json
+from vfer.runtime.files import BusyError, atomic_write, lock, remove_leftovers, write_json
 from vfer.runtime.ranks import first, launch, rank
 
 
@@ -98,7 +98,9 @@ def _fit(config: Config, console: Console) -> None:
     def begin() -> str:
         with _whole(output, console):
             check_output(output, config)  # again: another process may have begun since
+            remove_leftovers(output)
             group = group_of(run)
+            bundle.check_sealed(output)
             _check_folds(run)
             atomic_write(output / "config.yaml", yaml.safe_dump(config.tree, sort_keys=False))
             bundle.write_folds(output / "folds.json", run.groups)

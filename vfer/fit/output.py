@@ -25,6 +25,8 @@ def check_output(output: Path, config: Config) -> None:
     record = output / "config.yaml"
     if record.is_file():
         before = read_yaml(record)
+        if not isinstance(before, dict):
+            raise UsageError(f"{record} is no config; choose another folder with --output DIR")
         if before.get("config_version") != VERSION:
             raise UsageError(
                 f"{output} holds a run made by an earlier version of vfer: finish it with that "

@@ -5,7 +5,8 @@ import secrets
 import shutil
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile
 
 from safetensors.torch import load_file
 from torch import nn
@@ -15,9 +16,17 @@ from vfer.corpora import Corpus
 from vfer.networks.settings import ModelConfig
 from vfer.results.bundle import FINAL
 from vfer.results.schema import STAGE_RECORD, WEIGHTS, read_stage
-from vfer.runtime.files import atomic_write, irregular, read_json
+from vfer.runtime.files import (
+    atomic_write,
+    irregular,
+    key_of,
+    read_json,
+    remove_leftovers,
+    sha256,
+    write_json,
+)
 
-CHECKPOINT = "checkpoint.ckpt"
+CHECKPOINT, UNFINISHED = "checkpoint.ckpt", "checkpoint.tmp"
 
 
 def find_source(
@@ -99,6 +108,7 @@ def move(made: Path, to: Path) -> None:
 
 def _copy(stage: Path, to: Path) -> Path:
     """Copy a finished stage's folder to a temporary name beside where it is to be."""
+    remove_leftovers(to.parent, f".{to.name}.*.tmp")
     beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}.tmp")
     beside.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(stage, beside)
@@ -106,7 +116,9 @@ def _copy(stage: Path, to: Path) -> Path:
 
 
 def share(stage: Path, shared: Path) -> None:
-    """Copy a finished stage to where runs share it, unless another of the same key is there."""
+    """Copy a finished stage to where runs share it, by its key, unless it is there and whole."""
+    if shared.exists() and not _is_there(shared, shared.name):
+        shutil.rmtree(shared, ignore_errors=True)
     beside = _copy(stage, shared)
     try:
         beside.rename(shared)
@@ -127,15 +139,45 @@ def find_finished(directory: Path, shared: Path | None, key: str) -> bool:
 
 
 def _is_there(directory: Path, key: str) -> bool:
-    record = directory / STAGE_RECORD
-    return record.is_file() and bool(read_json(record)["key"] == key)
+    """Tell whether a finished stage of a key is there, whole; a damaged one is trained again."""
+    try:
+        read_stage(directory / STAGE_RECORD, "key", "curves", "iteration")
+        record = read_json(directory / STAGE_RECORD)
+        digest = record.pop("digest", None)
+        if record["key"] != key or digest not in (None, key_of(record)):
+            return False
+        files = record.get("files", {})  # earlier versions recorded neither
+        return all(sha256(directory / name) == sha for name, sha in files.items())
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def write_record(partial: Path, record: dict[str, Any]) -> None:
+    """Write ``stage.json``, the last file of a stage's folder, with the hashes of all others.
+
+    What an interrupted training has left beside them is removed.
+    """
+    for path in (partial / CHECKPOINT, partial / UNFINISHED, partial / "key"):
+        path.unlink(missing_ok=True)
+    for path in partial.glob(".*.tmp"):
+        path.unlink()
+    files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+    record = record | {"files": files}
+    write_json(partial / STAGE_RECORD, record | {"digest": key_of(record)})
 
 
 class Left(NamedTuple):
-    """What an interrupted training has left: its checkpoint, and its log's rows."""
+    """What an interrupted training has left: its checkpoint, and its log's rows.
+
+    Attributes:
+        checkpoint: None where there is none that is whole.
+        log: Rows of ``metrics.csv``.
+        damaged: Whether there is a checkpoint that is not as it was written.
+    """
 
     checkpoint: Path | None
     log: list[dict[str, str]]
+    damaged: bool = False
 
 
 def resume(partial: Path, key: str) -> Left:
@@ -144,13 +186,30 @@ def resume(partial: Path, key: str) -> Left:
     Whatever else is in the folder is removed.
     """
     checkpoint, said, log = partial / CHECKPOINT, partial / "key", partial / "metrics.csv"
-    rows = []
-    if said.is_file() and said.read_text(encoding="utf-8") == key and checkpoint.is_file():
-        if log.is_file():
-            with log.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-        return Left(checkpoint, rows)
+    known = said.is_file() and said.read_bytes() == key.encode()
+    if known and _is_whole(checkpoint):
+        return Left(checkpoint, _rows(log))
+    damaged = known and checkpoint.exists()
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     atomic_write(said, key)
-    return Left(None, rows)
+    return Left(None, [], damaged)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Tell whether a checkpoint is there, as it was written: torch's own format is a ZIP file."""
+    try:
+        with ZipFile(checkpoint) as file:
+            return file.testzip() is None
+    except (FileNotFoundError, BadZipFile, ValueError, EOFError, NotImplementedError):
+        return False
+
+
+def _rows(log: Path) -> list[dict[str, str]]:
+    """Return the rows of a log; one that a killed process has written in part is left out."""
+    try:
+        with log.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (FileNotFoundError, ValueError, csv.Error):
+        return []
+    return [row for row in rows if None not in row.values() and row.get("step", "").isdecimal()]

@@ -25,12 +25,12 @@ from vfer.fit.loggers import Logger
 from vfer.fit.plan import Randomness, Stage
 from vfer.fit.run import Fold, Run, Seen, seen_in, source_of
 from vfer.fit.stage_folder import (
-    CHECKPOINT,
     find_finished,
     load_source,
     move,
     resume,
     share,
+    write_record,
 )
 from vfer.fit.training import Interrupted, fit_network, transform_of
 from vfer.networks.build import build_frame_network, build_segment_network, build_whole_network
@@ -171,6 +171,8 @@ def train_stage(
     network.freeze(settings.frozen)
     partial = directory.with_name(f".{stage.name}.partial")
     left = first(lambda: resume(partial, key))
+    if left.damaged:
+        console.print(f"{fold.title} {stage.name}: its checkpoint is damaged; from the start")
     stop = False
     if end:
         try:
@@ -224,8 +226,8 @@ def _write(
         partial / "environment.json",
         made_with() | {"precision": precision(run.config.trainer)},
     )
-    write_json(
-        partial / STAGE_RECORD,
+    write_record(
+        partial,
         {
             "key": found.key,
             "stage": stage.name,
@@ -241,8 +243,6 @@ def _write(
             "curves": [asdict(point) for point in found.curves],
         },
     )
-    for name in (CHECKPOINT, "key"):
-        (partial / name).unlink(missing_ok=True)
     move(partial, directory)
 
 

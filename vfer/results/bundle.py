@@ -229,6 +229,34 @@ def joined(folds: Sequence[Tables], excluded: Sequence[ClipResult]) -> Tables:
     return Tables(tuple(clips), tuple(segments), tuple(streams), curves)
 
 
+def check_sealed(output: Path) -> None:
+    """Refuse a finished bundle with a fold of which a file has changed since it was sealed.
+
+    Sealed again, nobody would find that. A fold that was made again since is not looked at.
+
+    Raises:
+        ValueError: Naming the file.
+    """
+    listed = output / "files.json"
+    if not listed.is_file():
+        return
+    known = read_json(listed)
+    if not isinstance(known, dict):
+        raise ValueError(f"{listed}: not an object; remove it to have it written again")
+    folds = {
+        path.parent.name
+        for path in output.glob(f"fold-*/{MARKER}")
+        if known.get(path.relative_to(output).as_posix()) == sha256(path)
+    }
+    for name, sha in known.items():
+        path = output / name
+        if Path(name).parts[0] in folds and path.is_file() and sha256(path) != sha:
+            raise ValueError(
+                f"{path} is not what was written, by its hash in {listed.name}; remove "
+                f"{output / Path(name).parts[0]}, and the same command makes that fold again"
+            )
+
+
 def seal(output: Path) -> None:
     """Write ``files.json``, the hashes of all that is in the bundle: its last file."""
     write_json(output / "files.json", list_files(output))

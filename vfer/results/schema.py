@@ -86,6 +86,8 @@ STAGE = {
     "model": OBJECT,
     "plugs": OBJECT,
     "seed": SEED,
+    "files": FILES,
+    "digest": TEXT,
 }
 """Of ``stage.json``."""
 FOLD = {
