@@ -1,5 +1,7 @@
 """Progress and headings on a terminal and without one, and what an error's line is."""
 
+import subprocess
+import sys
 import time
 from io import StringIO
 
@@ -114,3 +116,30 @@ def test_an_error_is_one_line_and_a_status(error, status, said, capsys):
 
     assert run_command(fail, []) == status
     assert capsys.readouterr().err == said
+
+
+TAKEN_DOWN = """
+import os, signal, sys, time
+from vfer.runtime.console import run_command
+
+class Thing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(0.1)
+
+def command():
+    Thing()
+    time.sleep(20)
+
+sys.exit(run_command(command, []))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_while_an_object_is_taken_down_is_not_lost(name):
+    """Python ignores what is raised there."""
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{TAKEN_DOWN}"
+    code = code.replace("{name}", name)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == "interrupted; the same command resumes here\n"
+    assert done.returncode == 130

@@ -66,14 +66,26 @@ def _ended_like_ctrl_c() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+    def ignored(what: Any) -> None:  # noqa: ANN401 - sys.UnraisableHookArgs
+        # Python has dropped it, as it came while an object was taken down: once more, soon.
+        if issubclass(what.exc_type, KeyboardInterrupt) and os.getpid() == mine:
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+        else:
+            told(what)
+
     before: dict[signal.Signals, Any] = {}
+    told = sys.unraisablehook
     if threading.current_thread() is threading.main_thread():
         for name in ENDING:
             if signal.getsignal(name) is not signal.SIG_IGN:
                 before[name] = signal.signal(name, stop)
+        if hasattr(signal, "SIGALRM"):
+            before[signal.SIGALRM] = signal.signal(signal.SIGALRM, stop)
+            sys.unraisablehook = ignored
     try:
         yield
     finally:
+        sys.unraisablehook = told
         for name, handler in before.items():
             signal.signal(name, handler)
 
