@@ -99,6 +99,7 @@ class Bench:
 
     def _draw_corpus(self) -> None:
         self.corpus.mkdir(parents=True)
+        self.said.mkdir()
         rows = ["path,subject,emotion"]
         for number, subject in enumerate(("anna", "bo"), 1):
             for emotion in EMOTIONS:
@@ -152,7 +153,6 @@ class Bench:
 
     def start(self, name: str, world: Path, said: str = "trial", **how: Any) -> Child:  # noqa: ANN401
         """Start a command in a world; see `child.start`."""
-        self.said.mkdir(exist_ok=True)
         watched = [self.corpus] if how.get("fault") else []
         work = partial(command, self.words(name))
         return start(work, world, self.said / said, watched=watched, **how)

@@ -6,6 +6,7 @@ reach the processes that write the crops.
 """
 
 import atexit
+import fcntl
 import multiprocessing.util
 import os
 import resource
@@ -29,6 +30,10 @@ IMPORTS = (
 """What the commands would import, which takes seconds."""
 
 
+_PIPE = 2**20
+"""Bytes that a process may say into a pipe before anybody reads it."""
+
+
 def warm() -> None:
     """Import what the commands need, before any fork."""
     for name in IMPORTS:
@@ -44,12 +49,14 @@ class Child:
         said: Where its output and error stream go.
         began: When, in seconds of ``time.monotonic``.
         status: Its exit status, below 0 of a signal; None while it runs.
+        pipes: From which its output and errors are read when it has ended, if any.
     """
 
     pid: int
     said: Path
     began: float
     status: int | None = None
+    pipes: tuple[int, ...] = ()
 
     def poll(self) -> int | None:
         """Return its exit status, None while it runs."""
@@ -57,6 +64,10 @@ class Child:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
+                for pipe, suffix in zip(self.pipes, (".out", ".err"), strict=False):
+                    os.set_blocking(pipe, False)
+                    self.said.with_suffix(suffix).write_bytes(os.read(pipe, _PIPE) or b"")
+                    os.close(pipe)
         return self.status
 
     def wait(self, seconds: float = 300.0, until: Callable[[], bool] = lambda: False) -> int | None:
@@ -98,7 +109,8 @@ class Child:
 
     def errors(self) -> list[str]:
         """Return the lines of its error stream."""
-        text = self.said.with_suffix(".err").read_text(encoding="utf-8", errors="replace")
+        path = self.said.with_suffix(".err")
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         return [line for line in text.splitlines() if line.strip()]
 
 
@@ -127,16 +139,23 @@ def start(
     """
     for suffix in (".out", ".err", ".log"):
         said.with_suffix(suffix).unlink(missing_ok=True)
+    # What it says must not fail where its files do.
+    pipes = () if file_size is None else (os.pipe(), os.pipe())
     began = time.monotonic()
     pid = os.fork()
     if pid:
-        return Child(pid, said, began)
+        for _, write in pipes:
+            os.close(write)
+        return Child(pid, said, began, pipes=tuple(read for read, _ in pipes))
     status = 1
     try:
         os.setsid()
         os.chdir(world)
         _own_temporary_folder(world)
         _redirect(said)
+        for number, (_, write) in enumerate(pipes, 1):
+            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE)
+            os.dup2(write, number)
         if file_size is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.RLIM_INFINITY))
         if fault is not None:
@@ -179,7 +198,10 @@ def _forked_server(path: bytes, words: Sequence[str], keep: Sequence[int]) -> in
     """Start a Python for multiprocessing; the server of worker processes as a fork of this one."""
     if "multiprocessing.forkserver" not in words[-1]:
         return _SPAWN(path, words, keep)
+    # A signal within a fork would be raised where Python ignores it; a real start is no fork.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = os.fork()
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     if pid:
         return pid
     status = 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.faults.bench import Bench, Row, spread, tree
+from experiments.faults.child import Child
 from experiments.faults.shim import Fault
 
 
@@ -27,7 +28,7 @@ def full_disk(bench: Bench, most: int | None) -> Iterator[Row]:
             size = sizes[number - 1]
             world = bench.world(command)
             child = bench.start(command, world, file_size=size - 1)
-            row.add(f"{size - 1} bytes", _told(bench, command, world, child.wait(), child.errors()))
+            row.add(f"{size - 1} bytes", _told(bench, command, world, child))
         yield row
     yield from _lasting(bench, most)
 
@@ -42,7 +43,7 @@ def _lasting(bench: Bench, most: int | None) -> Iterator[Row]:
             for number in spread(len(done), min(most or 12, 12)):
                 world = bench.world(command)
                 child = bench.start(command, world, fault=Fault(number, code, lasting=True))
-                lost = _told(bench, command, world, child.wait(), child.errors())
+                lost = _told(bench, command, world, child)
                 row.add(f"from operation {number} on", lost)
             yield row
     row = Row("a store that is full and whole, in a read-only folder")
@@ -52,9 +53,11 @@ def _lasting(bench: Bench, most: int | None) -> Iterator[Row]:
     yield row
 
 
-def _told(bench: Bench, command: str, world: Path, status: int | None, said: list[str]) -> str:
+def _told(bench: Bench, command: str, world: Path, child: Child) -> str:
     """Return what is lost where a command could not write; it must name a file and fail with 1."""
+    status, said = child.wait(), child.errors()
     last = said[-1] if said else ""
+    said.append(child.said.with_suffix(".out").read_text(encoding="utf-8"))
     if status == 0:
         lost = bench.difference(command, world)
         return f"status 0, but {lost}" if lost else ""

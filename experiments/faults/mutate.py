@@ -22,7 +22,7 @@ KINDS = {
     "vp9.webm": ("libvpx-vp9", "yuv420p"),
     "ffv1.mkv": ("ffv1", "bgr0"),
     "flv1.flv": ("flv", "yuv420p"),
-    "h264.ts": ("libx264", "yuv420p"),
+    "h264.mkv": ("libx264", "yuv420p"),
 }
 SUFFIXES = ("avi", "mp4", "mkv", "mov", "webm", "flv", "mpg")
 LISTS = (

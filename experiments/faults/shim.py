@@ -72,8 +72,8 @@ class _Shim:
         line = f"{kind} {path}".encode()[: RECORD - 1].ljust(RECORD - 1) + b"\n"
         os.write(self.log, line)
         now, fault = os.fstat(self.log).st_size // RECORD, self.fault
-        late = fault.lasting and 0 < fault.number < now and kind != "read"
-        if now != fault.number and not late:
+        lasts = fault.lasting and 0 < fault.number <= now and kind != "read"
+        if not lasts and (fault.lasting or now != fault.number):
             return
         begun()
         if fault.error is None:

@@ -131,9 +131,9 @@ def _ended(child: Child, number: int, after: float) -> str:
         child.wait(PATIENCE)
     except TimeoutError:
         return f"goes on for {PATIENCE:g} s"
-    said = " / ".join(child.errors()[-2:])
-    if child.status == 0 and not said:
-        return ""  # it was done
+    said = " / ".join(child.errors())
+    if child.status in (0, -number) and not said:
+        return ""  # it was done, or had not begun
     if child.status != 130 or "interrupted; the same command resumes here" not in said:
-        return f"status {child.status}: {said}"
+        return f"status {child.status}: {said[-300:]}"
     return "" if child.gone() else "a process of it lives on"
