@@ -29,7 +29,8 @@ _OPTIONS = {
     "final": ("", "after the folds, train a model for use on all subjects: DIR/final/"),
     "check": ("", "only compare the corpus with what is known of it"),
     "deep": ("", "with --check: decode every clip"),
-    "json": ("", "with --check: print JSON for scripts"),
+    "plan": ("", "only print what disk, memory and time the run takes"),
+    "json": ("", "with --check or --plan: print JSON for scripts"),
     "sheets": ("DIR", "write a picture of each subject's crops"),
     "debug": ("", "show where an error comes from"),
 }
@@ -69,7 +70,8 @@ def short_help(module: str, program: str, defaults: Namespace) -> str:
     keys = {k: s for k, s in _KEYS.items() if module not in _DATA_ONLY or k.startswith("data.")}
     lines = [f"usage: {program} {USAGE}", _ABOUT.get(module, "")]
     for name, (value, said) in options.items():
-        lines.append(f"  {f'--{name} {value}':<27} {said}")
+        option = f"--{name.replace('_', '-')} {value}"
+        lines.append(f"  {option:<27} {said}")
     lines.append(f"  {'--print_config':<27} print the whole config, and stop")
     lines.append(f"  {'--help=all':<27} explain every key of the config")
     lines.append("\nEvery key of a config can be given here, and wins. The commonest:\n")

@@ -57,11 +57,18 @@ set_dumper(
         _rename(data, "from_", "from"), sort_keys=False, allow_unicode=True
     ),
 )
-_CHECKS = {
-    "check": "only compare the corpus with what is known of it; status 1 if a count differs, or a "
-    "clip is missing or unreadable",
-    "json": "with --check: print JSON for scripts",
-    "deep": "with --check: decode every clip",
+_FLAGS = {  # of each command; all but the first go with the first
+    "vfer.prepare": {
+        "check": "only compare the corpus with what is known of it; status 1 if a count differs, "
+        "or a clip is missing or unreadable",
+        "json": "with --check: print JSON for scripts",
+        "deep": "with --check: decode every clip",
+    },
+    "vfer.fit": {
+        "plan": "only print what the run takes: disk, memory, and time by a few steps on random "
+        "crops. Without data.root, of a whole copy as it is known",
+        "json": "with --plan: print JSON for scripts",
+    },
 }
 
 
@@ -177,9 +184,9 @@ def build_parser(prog: str) -> ArgumentParser:
             "--trust-code", action="store_true", help="import classes that the bundle names"
         )
     parser.add_argument("--fold", type=str, default="all", help="one fold's number from 0, or all")
+    for name, said in _FLAGS.get(prog, {}).items():
+        parser.add_argument(f"--{name}", action="store_true", help=said)
     if prog == "vfer.prepare":
-        for name, said in _CHECKS.items():
-            parser.add_argument(f"--{name}", action="store_true", help=said)
         parser.add_argument(
             "--sheets", type=Path, metavar="DIR", help="write a picture of each subject's crops"
         )
@@ -252,9 +259,10 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     seeds, regroup = (getattr(made, name, 1) for name in ("seeds", "regroup"))
     for name, count in (("seeds", seeds), ("regroup", regroup)):
         check_number(f"--{name}", count, Range(1, 1000))
-    options = frozenset(name for name in _CHECKS if getattr(made, name, False))
-    if options and "check" not in options:
-        raise UsageError(f"--{min(options)} needs --check")
+    flags = [*_FLAGS.get(prog, {})]
+    options = frozenset(name for name in flags if getattr(made, name))
+    if options and flags[0] not in options:
+        raise UsageError(f"--{min(options)} needs --{flags[0]}")
     files = [str(path) for path in made.config or []]
     name = Path(files[-1]).stem if files else parts["data"].corpus_name
     if "WANDB_SWEEP_ID" in os.environ:  # one of its agents' points, by W&B's name for the run

@@ -438,7 +438,8 @@ class Config:
         seeds: How many runs to make, each of the next seed; 1 is the run itself.
         regroup: How many group assignments to run, likewise.
         tree: The whole config as plain values, for ``config.yaml`` and for comparing.
-        options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``.
+        options: Of ``vfer.prepare``: ``check``, and with it ``json`` and ``deep``; of
+            ``vfer.fit``: ``plan``, and with it ``json``.
         sheets: Of ``vfer.prepare``: the folder for contact sheets, or None.
         run: Of ``vfer.evaluate``: the trained bundle.
         trust_code: Of ``vfer.evaluate``: whether classes that the bundle names may be imported.

@@ -21,15 +21,20 @@ def main(argv: Iterable[str] | None = None) -> int:
     def command() -> None:
         config = parse("vfer.fit", arguments)
         check_groups(config)
-        runs = runs_of(config)
-        check_root(config.data)
+        runs = [] if "plan" in config.options else runs_of(config)
+        if runs or config.data.root is not None:
+            check_root(config.data)
         # Lightning and torch take seconds: not before it is known that there is work for them.
         from vfer.fit.command import fit
+        from vfer.fit.planning import print_plan
 
         # Lightning says at every trainer what devices there are, and that a stage has ended.
         logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
         # Lightning 2.6 calls what torch 2.15 deprecates; nothing a user could do about it.
         warnings.filterwarnings("ignore", ".isinstance.treespec, LeafSpec", FutureWarning)
-        fit(config, runs, make_console())
+        if runs:
+            fit(config, runs, make_console())
+        else:
+            print_plan(config, make_console())
 
     return run_command(command, arguments)

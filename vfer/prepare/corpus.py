@@ -153,6 +153,15 @@ def _in_processes(
         yield
 
 
+def drawn_at(config: DataConfig) -> Path | None:
+    """Return a corpus's root, of the built-in one also where none is given."""
+    if config.corpus != _DRAWN or config.root is not None:
+        return config.root
+    from vfer.corpora.facs.files import parameters
+
+    return config.cache / f"facs-{key_of(parameters(config.facs))}"
+
+
 def rendered(config: DataConfig, console: Console) -> DataConfig:
     """Render the built-in corpus where it is not whole.
 
@@ -164,9 +173,10 @@ def rendered(config: DataConfig, console: Console) -> DataConfig:
     """
     if config.corpus != _DRAWN:
         return config
-    from vfer.corpora.facs.files import parameters, render
+    from vfer.corpora.facs.files import render
 
-    root = config.root or config.cache / f"facs-{key_of(parameters(config.facs))}"
+    root = drawn_at(config)
+    assert root is not None
     with bar(console) as progress:
         task = progress.add_task("rendering clips", total=None)
 
