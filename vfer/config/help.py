@@ -26,6 +26,7 @@ _OPTIONS = {
     "trust_code": ("", "import classes of its author's own that the bundle names"),
     "seeds": ("N", "repeat with N seeds from protocol.seed on, each in DIR/seed-<s>/"),
     "regroup": ("N", "repeat with N group assignments, each in DIR/groups-<s>/"),
+    "folds_in_parallel": ("N", "train N folds at a time, each on a device of its own"),
     "final": ("", "after the folds, train a model for use on all subjects: DIR/final/"),
     "check": ("", "only compare the corpus with what is known of it"),
     "deep": ("", "with --check: decode every clip"),

@@ -159,6 +159,14 @@ def build_parser(prog: str) -> ArgumentParser:
             "it), each a bundle in DIR/groups-<s>/, their summary in DIR/results.json",
         )
         parser.add_argument(
+            "--folds-in-parallel",
+            type=int,
+            default=1,
+            metavar="N",
+            help="train N folds at the same time, each in a process with a GPU of its own where "
+            "there are as many, and its share of the threads",
+        )
+        parser.add_argument(
             "--final",
             action="store_true",
             help="after the folds, train one more model on all subjects, for use on other videos: "
@@ -256,9 +264,9 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     fold = None if made.fold == "all" else made.fold
     if fold is not None and not re.fullmatch("[0-9]{1,6}", fold):
         raise UsageError(f"--fold is {fold[:40]!r}; give a fold's number, 0 to 999999, or all")
-    seeds, regroup = (getattr(made, name, 1) for name in ("seeds", "regroup"))
-    for name, count in (("seeds", seeds), ("regroup", regroup)):
-        check_number(f"--{name}", count, Range(1, 1000))
+    counts = {name: getattr(made, name, 1) for name in ("seeds", "regroup", "folds_in_parallel")}
+    for name, count in counts.items():
+        check_number(f"--{name.replace('_', '-')}", count, Range(1, 1000))
     flags = [*_FLAGS.get(prog, {})]
     options = frozenset(name for name in flags if getattr(made, name))
     if options and flags[0] not in options:
@@ -284,8 +292,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         output=output,
         fold=None if fold is None else int(fold),
         tree=tree,
-        seeds=seeds,
-        regroup=regroup,
+        **counts,
         options=options,
         sheets=getattr(made, "sheets", None),
         notes=getattr(made, "notes", None),

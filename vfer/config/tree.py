@@ -445,6 +445,7 @@ class Config:
         trust_code: Of ``vfer.evaluate``: whether classes that the bundle names may be imported.
         notes: Of ``vfer.fit``: a file of lines on clips that are not printed again, or None.
         sweep: Of ``vfer.fit``: a file on the sweep of which the run is a point, or None.
+        folds_in_parallel: Of ``vfer.fit``: how many folds are trained at the same time.
         final: Of ``vfer.fit``: whether one more model is trained, on all subjects.
     """
 
@@ -459,6 +460,7 @@ class Config:
     tree: dict[str, Any]
     seeds: int = 1
     regroup: int = 1
+    folds_in_parallel: int = 1
     options: frozenset[str] = frozenset()
     sheets: Path | None = None
     notes: Path | None = None

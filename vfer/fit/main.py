@@ -4,6 +4,7 @@ Interrupted and run again with the same output, it resumes at the fold and stage
 """
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterable
 
@@ -26,15 +27,18 @@ def main(argv: Iterable[str] | None = None) -> int:
             check_root(config.data)
         # Lightning and torch take seconds: not before it is known that there is work for them.
         from vfer.fit.command import fit
+        from vfer.fit.parallel import fit_in_parallel
         from vfer.fit.planning import print_plan
 
         # Lightning says at every trainer what devices there are, and that a stage has ended.
         logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
         # Lightning 2.6 calls what torch 2.15 deprecates; nothing a user could do about it.
         warnings.filterwarnings("ignore", ".isinstance.treespec, LeafSpec", FutureWarning)
-        if runs:
-            fit(config, runs, make_console())
-        else:
+        if not runs:
             print_plan(config, make_console())
+        elif config.folds_in_parallel > 1:
+            fit_in_parallel(config, runs, arguments or sys.argv[1:], make_console())
+        else:
+            fit(config, runs, make_console())
 
     return run_command(command, arguments)

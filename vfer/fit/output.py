@@ -14,6 +14,7 @@ from vfer.results.bundle import MARKER
 from vfer.results.runs import GROUPS, SEED, run_folders
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import read_yaml
+from vfer.runtime.pool import launched
 
 
 def check_output(output: Path, config: Config) -> None:
@@ -59,6 +60,8 @@ def runs_of(config: Config) -> list[Config]:
     """
     if config.final:
         _check_final(config)
+    if config.folds_in_parallel > 1:
+        _check_parallel(config)
     if config.seeds == config.regroup == 1:
         check_output(config.output, config)
         return [config]
@@ -101,6 +104,23 @@ def _check_final(config: Config) -> None:
         raise UsageError(
             f"--final trains a model for use, and protocol.control is {config.protocol.control}, "
             "which takes something away: leave one of the two out"
+        )
+
+
+def _check_parallel(config: Config) -> None:
+    """Refuse folds at the same time where there is one, or where each would have several devices.
+
+    Raises:
+        UsageError: Saying what to do instead.
+    """
+    said = f"--folds-in-parallel is {config.folds_in_parallel}"
+    if config.fold is not None:
+        raise UsageError(f"{said} and --fold {config.fold}: leave one of the two out")
+    several = str(config.trainer["devices"]) not in ("1", "-1", "auto")
+    if several or config.trainer["num_nodes"] > 1 or launched()[1] > 1:
+        raise UsageError(
+            f"{said}, which gives each fold one device of this machine: set trainer.devices "
+            "and trainer.num_nodes to 1, and start the command without torchrun or srun"
         )
 
 
