@@ -1,50 +1,66 @@
 """One training step of the third stage at full size: ``python -m experiments.benchmarks.step``.
 
 Batch 40, L = 16, 227 px, two AlexNets of width 1, SGD with momentum; synthetic crops, their flow
-computed on the way. Prints the time of a step and the most memory that the process held, which
-counts weights, gradients and momentum; a step before the measured one makes the latter.
+from the store (`--flow-on-the-fly`: computed on the way). Beside it, in the same run, a bare step:
+the same networks, channels last, forward and backward in bfloat16 on images that are there, without
+optimiser, crops, flow or Lightning. Prints the time of a step, of a bare one, their ratio, and the
+most memory that the process held, which counts weights, gradients and momentum. The two take turns,
+and medians are compared; a first step of each is not counted.
 """
 
 import argparse
+import copy
 import resource
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from vfer.config.tree import DataConfig, OptimizerConfig
 from vfer.fit.datamodule import Transform
+from vfer.fit.frames import Memory
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Randomness
-from vfer.flow.settings import FlowConfig
-from vfer.networks import AlexNetStream, SegmentNetwork
+from vfer.networks import SegmentNetwork
+from vfer.networks.build import build_frame_network, build_segment_network
+from vfer.networks.settings import ModelConfig
 from vfer.results.tables import STREAMS
+from vfer.runtime.ranks import precision
 from vfer.segments.batch import SegmentBatch, StreamInputs
 from vfer.segments.images import stream_inputs
 
 
 class Segments(Dataset[SegmentBatch]):
-    """Random crops, a micro-batch an item."""
+    """Micro-batches of random crops out of memory, as ``data.residency: ram`` gives them."""
 
-    def __init__(self, count: int, size: int, length: int) -> None:
-        self.count, self.size, self.length = count, size, length
+    def __init__(self, count: int, size: int, length: int, flow: bool) -> None:
+        self.count, self.size, self.length, self.flow = count, size, length, flow
+        self.memory = Memory({"a clip": 128}, flow, torch.device("cpu"))
+        draw = np.random.default_rng(0)
+        crops = draw.integers(256, size=(128, 150, 110, 3), dtype=np.uint8)
+        moved = draw.normal(size=(127, 2, 150, 110)).astype(np.float16)
+        self.memory.put("a clip", crops, moved if flow else None)
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, item: int) -> SegmentBatch:
-        draw = torch.Generator().manual_seed(item)
-        shape = (self.size, self.length, 150, 110, 3)
-        frames = torch.randint(256, shape, generator=draw, dtype=torch.uint8)
+        starts = np.random.default_rng(item).integers(128 - self.length, size=self.size)
+        runs = starts[:, None] + np.arange(self.length)
+        crops, flow = self.memory.take(["a clip"] * self.size, runs, self.flow)
         zeros = torch.zeros(self.size, dtype=torch.int64)
-        return SegmentBatch(frames, None, zeros + item % 6, zeros, zeros)
+        augment = torch.stack([zeros + item % 2, zeros + 3, zeros - 2], dim=1)
+        return SegmentBatch(crops, flow, zeros + item % 6, zeros, zeros, augment)
 
 
 class Module(StageModule):
@@ -60,64 +76,96 @@ class Module(StageModule):
 
 
 class Clock(pl.Callback):
-    """The seconds of each step."""
+    """The seconds of each step, and of a bare one after each."""
 
-    def __init__(self) -> None:
-        self.ends = [time.perf_counter()]
+    def __init__(self, bare: Callable[[], None]) -> None:
+        self.bare, self.seconds, self.bares = bare, list[float](), list[float]()
+        self.since = time.perf_counter()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """Take the time when a step has ended."""
-        if trainer.global_step == len(self.ends):
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            self.ends.append(time.perf_counter())
+        """Take the time when a step has ended, then that of a bare one."""
+        if trainer.global_step > len(self.seconds):
+            self.seconds.append(self._lap())
+            self.bare()
+            self.bares.append(self._lap())
+
+    def _lap(self) -> float:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        before, self.since = self.since, time.perf_counter()
+        return self.since - before
+
+
+def bare_step(network: SegmentNetwork, shape: tuple[int, ...], parts: int) -> Callable[[], None]:
+    """Return a step without anything around the networks; images ``(B, n, 3, S, S)`` a stream."""
+    where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    alone = copy.deepcopy(network).to(where)
+    images = {name: torch.rand(shape, device=where) for name in STREAMS}
+    labels = torch.zeros(shape[0], dtype=torch.int64, device=where)
+
+    def step() -> None:
+        alone.zero_grad()
+        for _ in range(parts):
+            with torch.autocast(where.type, torch.bfloat16):
+                loss = F.cross_entropy(alone(images), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+
+    return step
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run two steps and print the second's figures."""
+    """Run steps of both kinds and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.step")
     parser.add_argument("--batch-size", type=int, default=40)
     parser.add_argument("--micro-batch", type=int, default=2)
     parser.add_argument("--length", type=int, default=16, help="frames of a segment, L")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--input-size", type=int, default=227, help="px")
-    parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
+    parser.add_argument("--steps", type=int, default=2, help="that are counted")
+    parser.add_argument("--flow-on-the-fly", action="store_true")
+    parser.add_argument(
+        "--precision", default="auto", choices=["auto", "32-true", "bf16-mixed"],
+        help="of the whole step; the bare one is in bfloat16",
+    )  # fmt: skip
     given = parser.parse_args(argv)
     if given.batch_size % given.micro_batch:
         parser.error("--batch-size must be a multiple of --micro-batch")
     warnings.filterwarnings("ignore", ".*does not have many workers|.isinstance.treespec")
-    data = DataConfig("facs", segment_length=given.length, flow=FlowConfig(cache=False))
-    streams = {name: AlexNetStream(width=given.width) for name in STREAMS}
-    network = SegmentNetwork(streams, given.length - 1, 6)
-    size = given.input_size
+    data = DataConfig("facs", segment_length=given.length)
+    model = ModelConfig(width=given.width, input_size=given.input_size, weights=None)
+    streams = {name: build_frame_network(model, 6) for name in STREAMS}
+    network = build_segment_network(model, 6, given.length - 1, streams)
+    size, parts = given.input_size, given.batch_size // given.micro_batch
     transform = partial(stream_inputs, streams=STREAMS, size=size, config=data.flow)
-    module = Module(transform, network, OptimizerConfig(lr=1e-6), 2, Randomness(0, 0, "vlan"))
-    parts = given.batch_size // given.micro_batch
-    clock = Clock()
+    steps = given.steps + 1
+    module = Module(transform, network, OptimizerConfig(lr=1e-6), steps, Randomness(0, 0, "vlan"))
+    shape = (given.micro_batch, given.length - 1, 3, size, size)
+    clock = Clock(bare_step(network, shape, parts))
+    asked = {"accelerator": "auto", "devices": 1, "num_nodes": 1, "precision": given.precision}
     trainer = pl.Trainer(
-        devices=1, max_steps=2, accumulate_grad_batches=parts, precision=given.precision,
+        devices=1, max_steps=steps, accumulate_grad_batches=parts, precision=precision(asked),  # type: ignore[arg-type]
         logger=False, enable_checkpointing=False, enable_model_summary=False,
         enable_progress_bar=False, callbacks=[clock],
     )  # fmt: skip
-    segments = Segments(2 * parts, given.micro_batch, given.length)
+    segments = Segments(steps * parts, given.micro_batch, given.length, not given.flow_on_the_fly)
     trainer.fit(module, DataLoader(segments, batch_size=None))
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+    whole, bare = (float(np.median(seen[1:])) for seen in (clock.seconds, clock.bares))
     table = Table(
         "device", "threads", "batch", "micro-batch", "L", "px", "width", "precision", "s a step",
-        "memory of the process, GiB", "of the GPU, GiB",
+        "s bare", "ratio", "memory of the process, GiB", "of the GPU, GiB",
     )  # fmt: skip
     on_gpu = torch.cuda.is_available()
     table.add_row(
         torch.cuda.get_device_name() if on_gpu else "cpu",
         str(torch.get_num_threads()),
         *(str(v) for v in (given.batch_size, given.micro_batch, given.length, given.input_size)),
-        *(str(v) for v in (given.width, given.precision)),
-        f"{clock.ends[-1] - clock.ends[-2]:.1f}",
-        f"{held:.2f}",
+        *(str(v) for v in (given.width, precision(asked))),
+        *(f"{v:.2f}" for v in (whole, bare, whole / bare, held)),
         f"{torch.cuda.max_memory_allocated() / 2**30:.2f}" if on_gpu else "–",
     )
-    Console(width=140).print(table)
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":

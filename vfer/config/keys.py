@@ -21,6 +21,7 @@ _FREE = (
     "stages.cache",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
+    "trainer.profile",
 )
 
 

@@ -347,6 +347,8 @@ class TrainerConfig:
             that cannot; ``warn`` only says so.
         benchmark: Let cuDNN try which algorithms are fastest.
         detect_anomaly: Find the operation that first gives NaN; slow.
+        profile: After each stage say where its time went, how many images and FLOP a second, and
+            what share of the device's peak; costs a little.
     """
 
     accelerator: str = "auto"
@@ -359,6 +361,7 @@ class TrainerConfig:
     deterministic: bool | Literal["warn"] | None = None
     benchmark: bool | None = None
     detect_anomaly: bool = False
+    profile: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""

@@ -18,6 +18,7 @@ from vfer.fit.datasets import StepDataset
 from vfer.fit.loggers import Logger
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Randomness, Stage
+from vfer.fit.profile import Profile
 from vfer.fit.run import Fold, Run, frames_of
 from vfer.fit.stage_folder import CHECKPOINT, Left
 from vfer.networks.stage import StageNetwork
@@ -73,16 +74,22 @@ def fit_network(
     with warnings.catch_warnings(action="ignore"):  # that it begins its file anew
         writer = log.experiment
     steps = steps_of(run, fold, stage, randomness)
-    data = StageData(steps, recorder.transform, config.data.loaders)
+    profile = Profile() if config.trainer["profile"] else None
+    transform = recorder.transform if profile is None else profile.timed(recorder.transform)
+    data = StageData(steps, transform, config.data.loaders)
     checkpoints = Checkpoints(unfinished / CHECKPOINT, config.stages.checkpoint_every)
     callbacks: list[Callback] = [recorder, checkpoints]
     if config.trainer["enable_progress_bar"] is not False:
         callbacks.append(StepBar(console, name))
+    if profile is not None:
+        callbacks = [profile, *callbacks, profile.after]
     options = config.trainer | {"enable_progress_bar": False}  # ours is among the callbacks
+    options |= {"precision": precision(config.trainer)}
+    del options["profile"]
     if options["log_every_n_steps"] is not None:
         options["log_every_n_steps"] = min(options["log_every_n_steps"], end)
     trainer = pl.Trainer(
-        **options | {"precision": precision(config.trainer)},
+        **options,
         max_steps=end,
         max_epochs=1,
         logger=[log, *loggers],
@@ -106,6 +113,8 @@ def fit_network(
         trainer.fit(module, data, ckpt_path=left.checkpoint, weights_only=True)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
+    if profile is not None:
+        console.print(f"{name}: {profile.summary(module, options['precision'])}", soft_wrap=True)
     if checkpoints.stop:
         raise Interrupted
 
