@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from vfer import video
+from vfer.predict.frames import open_file
+from vfer.prepare.main import main as prepare
 from vfer.video import (
     DECODERS,
     MARKS,
@@ -333,3 +335,36 @@ def test_runs_of_large_pictures_are_short(lossless, monkeypatch, decoder):
     np.testing.assert_array_equal(np.concatenate(runs), frames)
     monkeypatch.setattr(video, "RUN_BYTES", 1)
     assert [len(run) for run in decode(path, decoder)] == [1] * 7
+
+
+def unknown_codec(path):
+    """Make a Matroska file's codec one that nobody knows."""
+    data = path.read_bytes()
+    assert data.count(b"V_FFV1") == 1
+    path.write_bytes(data.replace(b"V_FFV1", b"V_NONE"))
+    return path
+
+
+def test_a_video_of_an_unknown_codec_is_unreadable(lossless):
+    path = unknown_codec(lossless(3)[0])
+    assert video.codec_of(path) == ""
+    assert probe(path) == (0, 0)
+    for decoder in (*DECODERS, MARKS):
+        with pytest.raises(VideoError, match=r"clip\.mkv"):
+            list(decode(path, decoder))
+    with pytest.raises(VideoError, match=r"clip\.mkv"):
+        open_file(path)
+    with pytest.raises(VideoError, match=r"clip\.mkv"):
+        read_frames(path)
+
+
+def test_one_of_an_unknown_codec_does_not_stop_a_preparation(lossless, tmp_path, capsys):
+    unknown_codec(lossless(3)[0])
+    lossless(3, name="other.mkv", seed=1)
+    table = tmp_path / "m.csv"
+    table.write_text("path,subject,emotion\nclip.mkv,anna,fear\nother.mkv,bo,fear\n")
+    words = [f"--data.root={table}", f"--data.cache={tmp_path / 'cache'}", "--data.workers=1"]
+    assert prepare(["--data.corpus=manifest", *words]) == 0
+    said = capsys.readouterr().out
+    assert "unreadable: 'clip': " in said
+    assert "no_face: 'other': " in said

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 try:
@@ -61,6 +63,19 @@ class Video:
     promised: int
 
 
+def video_stream(container: InputContainer) -> VideoStream:
+    """Return a container's first video stream.
+
+    Raises:
+        IndexError: If it has none.
+        ValueError: If there is no decoder for it, so that it has neither size nor codec.
+    """
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise ValueError("its codec is not known")
+    return stream
+
+
 def _run_of(chunk: int, frame: Chunk) -> int:
     """Return how many frames of this size are a run."""
     return max(1, min(chunk, RUN_BYTES // max(1, frame.nbytes)))
@@ -89,7 +104,7 @@ def _by_decord(path: Path, chunk: int) -> Iterator[Chunk]:
 def _by_pyav(path: Path, chunk: int) -> Iterator[Chunk]:
     with av.open(str(path), options=CONTAINERS) as container:
         run: list[NDArray[np.uint8]] = []
-        for frame in container.decode(container.streams.video[0]):
+        for frame in container.decode(video_stream(container)):
             image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
             run.append(np.rot90(image, frame.rotation // 90))  # decord does this by itself
             if len(run) == _run_of(chunk, image):
@@ -101,7 +116,7 @@ def _by_pyav(path: Path, chunk: int) -> Iterator[Chunk]:
 
 def _marks(path: Path, chunk: int) -> Iterator[Chunk]:
     with av.open(str(path), options=CONTAINERS) as container:
-        stream = container.streams.video[0]
+        stream = video_stream(container)
         stream.thread_type = "NONE"  # with threads libav does not mark frames of H.264
         run: list[bool] = []
         for frame in container.decode(stream):
@@ -143,7 +158,8 @@ def _check_size(path: Path, decoder: str) -> None:
     """Refuse pictures beyond all measure by the header, before a decoder asks for their memory."""
     try:
         with av.open(str(path), options=CONTAINERS) as container:
-            width, height = (getattr(container.streams.video[0], k) for k in ("width", "height"))
+            stream = video_stream(container)
+            width, height = stream.width, stream.height
     except (av.FFmpegError, IndexError, ValueError):
         return  # the decoder says what is wrong
     if width * height > MAX_PIXELS:
@@ -256,9 +272,9 @@ def probe(path: str | Path) -> tuple[float, int]:
     """
     try:
         with av.open(str(path), options=CONTAINERS) as container:
-            stream = container.streams.video[0]
+            stream = video_stream(container)
             return float(stream.average_rate or stream.guessed_rate or 0), int(stream.frames)
-    except (av.FFmpegError, IndexError):
+    except (av.FFmpegError, IndexError, ValueError):
         return 0.0, 0
 
 
@@ -266,6 +282,6 @@ def codec_of(path: str | Path) -> str:
     """Return libav's name of what decodes a video, such as ``h264``; empty if unknown."""
     try:
         with av.open(str(path), options=CONTAINERS) as container:
-            return str(container.streams.video[0].codec_context.name)
-    except (av.FFmpegError, IndexError):
+            return str(video_stream(container).codec_context.name)
+    except (av.FFmpegError, IndexError, ValueError):
         return ""

@@ -34,7 +34,7 @@ LISTS = (
     "http://127.0.0.1:9/{name}\n",
 )
 NAMES = (
-    "two\nlines", "quote ' \" end", "smile 😀", "<script>alert(1)</script>", "=1+1", "-rf",
+    "two\nlines", "quote ' \" end", "smile 😀", "<script>alert(1)<script>", "=1+1", "-rf",
     "a,b;c", "tab\tend", "ünï", "%s%n", "$(reboot)", "back\\slash", "\u202eevil", "x" * 200,
 )  # fmt: skip
 

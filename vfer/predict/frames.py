@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vfer.faces.tracks import Timed
-from vfer.video import CONTAINERS, MIN_PROMISED, VideoError
+from vfer.video import CONTAINERS, MIN_PROMISED, VideoError, video_stream
 
 Advance = Callable[[float, float], None]
 """Told how far a video is, s, and how long it is thought to be, s."""
@@ -76,7 +76,7 @@ def open_file(path: Path) -> Source:
         raise VideoError(path, "no such file")
     try:
         with av.open(str(path), options=CONTAINERS) as container:
-            stream = container.streams.video[0]
+            stream = video_stream(container)
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             promised, size = int(stream.frames), (stream.width, stream.height)
             alone = len(container.streams) == 1
@@ -115,7 +115,7 @@ def read_file(source: Source, chunk: int = CHUNK) -> Iterator[Timed]:
     times: list[float] = []
     try:
         with av.open(source.path, options=CONTAINERS) as container:
-            stream = container.streams.video[0]
+            stream = video_stream(container)
             stream.thread_type = "AUTO"
             begin = (container.start_time or 0) / av.time_base
             last = -1 / source.rate
