@@ -16,23 +16,24 @@ from vfer.video import (
     iter_frames,
     probe,
     read_frames,
-    read_video,
 )
 
 needs_decord = pytest.mark.skipif("decord" not in video.DECODERS, reason="no decord here")
 
 
-def use(monkeypatch, decoders):
-    """Make these the decoders: name → function."""
-    monkeypatch.setattr(video, "_BY", decoders)
-    monkeypatch.setattr(video, "DECODERS", tuple(decoders))
-
-
 @pytest.fixture(params=["all", "pyav"])
-def decoders(request, monkeypatch):
-    """All decoders in their order, then PyAV alone, as on a platform without decord."""
-    if request.param == "pyav":
-        use(monkeypatch, {"pyav": video._by_pyav})
+def read(request):
+    """Read by the first decoder that can, as preparation does: of all, or PyAV alone."""
+
+    def reads(path):
+        for decoder in video.DECODERS if request.param == "all" else ["pyav"]:
+            try:
+                return np.concatenate(list(decode(path, decoder)))
+            except VideoError as error:
+                last = error
+        raise last
+
+    return reads
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "avi"])
@@ -40,17 +41,19 @@ def decoders(request, monkeypatch):
     ("t", "height", "width"),
     [(1, 32, 32), (1, 33, 35), (7, 33, 48), (7, 48, 35), (70, 48, 64)],  # decord cannot read all
 )
-def test_every_frame_is_read_exactly(decoders, lossless, t, height, width, suffix):
+def test_every_frame_is_read_exactly(read, lossless, t, height, width, suffix):
     path, frames = lossless(t, height, width, name=f"clip.{suffix}", fps=30)
-    found = read_video(path)
-    assert found.fps == 30
-    assert found.frames.dtype == np.uint8
-    np.testing.assert_array_equal(found.frames, frames)
+    found = read(path)
+    assert probe(path)[0] == 30
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, frames)
+    np.testing.assert_array_equal(read_frames(path)[0], frames)
 
 
 @needs_decord
 def test_decord_reads_what_it_can(lossless):
-    assert read_video(lossless(3)[0]).decoder == "decord"
+    path, frames = lossless(3)
+    np.testing.assert_array_equal(np.concatenate(list(decode(path, "decord"))), frames)
 
 
 def test_frames_and_rate_are_returned_for_names_with_blanks_and_umlauts(lossless):
@@ -61,7 +64,7 @@ def test_frames_and_rate_are_returned_for_names_with_blanks_and_umlauts(lossless
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 5, 11, 12, 64])
-def test_runs_of_any_size_join_to_the_whole_clip(decoders, lossless, chunk):
+def test_runs_of_any_size_join_to_the_whole_clip(lossless, chunk):
     path, frames = lossless(11, 33, 35)
     runs = list(iter_frames(path, chunk))
     assert [len(run) for run in runs[:-1]] == [chunk] * (len(runs) - 1)
@@ -69,14 +72,10 @@ def test_runs_of_any_size_join_to_the_whole_clip(decoders, lossless, chunk):
     np.testing.assert_array_equal(np.concatenate(runs), frames)
 
 
-def test_a_run_shorter_than_one_frame_is_refused(decoders, lossless):
+def test_a_run_shorter_than_one_frame_is_refused(lossless):
     path, _ = lossless(3)
     with pytest.raises(ValueError, match="chunk"):
         list(iter_frames(path, chunk=0))
-
-
-def test_the_frames_that_the_header_promises_are_reported(lossless):
-    assert read_video(lossless(9, name="clip.avi")[0]).promised == 9
 
 
 def consume(read, path):
@@ -118,71 +117,6 @@ def test_of_a_file_cut_between_frames_only_true_frames_are_read(lossless):
     np.testing.assert_array_equal(found, frames[: len(found)])
 
 
-def broken_after(frames, error):
-    """A decoder that yields its first frames and then fails."""
-
-    def decode(path, chunk):
-        start = 0
-        for run in video._by_pyav(path, chunk):
-            keep = run[: max(frames - start, 0)]
-            if len(keep):
-                yield keep
-            start += len(run)
-            if start >= frames:
-                raise error
-
-    return decode
-
-
-def decord_error():
-    from decord import DECORDError
-
-    return DECORDError("cannot send the packet")
-
-
-FAILURES = [
-    pytest.param(lambda: RuntimeError("out of frames"), id="RuntimeError"),
-    pytest.param(lambda: RuntimeError(), id="RuntimeError without a message"),
-    pytest.param(decord_error, id="DECORDError", marks=needs_decord),
-]
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize(("good", "chunk"), [(0, 4), (4, 4), (6, 4), (10, 4), (5, 1), (11, 64)])
-def test_where_the_first_decoder_fails_midway_the_next_goes_on_without_gap_or_repetition(
-    lossless, monkeypatch, failure, good, chunk
-):
-    path, frames = lossless(11)
-    decoders = {"decord": broken_after(good, failure()), "pyav": video._by_pyav}
-    use(monkeypatch, decoders)
-    runs = list(iter_frames(path, chunk))
-    assert all(1 <= len(run) <= chunk for run in runs)
-    np.testing.assert_array_equal(np.concatenate(runs), frames)
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-def test_the_decoder_that_read_the_clip_is_recorded(lossless, monkeypatch, failure):
-    path, frames = lossless(5)
-    decoders = {"decord": broken_after(3, failure()), "pyav": video._by_pyav}
-    use(monkeypatch, decoders)
-    found = read_video(path)
-    assert found.decoder == "pyav"
-    np.testing.assert_array_equal(found.frames, frames)
-
-
-def test_where_all_decoders_fail_the_error_gives_each_ones_reason(lossless, monkeypatch):
-    path, _ = lossless(5)
-    decoders = {
-        "one": broken_after(0, RuntimeError("first trouble")),
-        "two": broken_after(2, ValueError("second trouble\nstack trace")),
-    }
-    use(monkeypatch, decoders)
-    with pytest.raises(VideoError, match=r"first trouble.*second trouble") as caught:
-        read_frames(path)
-    assert path.name in str(caught.value)
-    assert "stack trace" not in str(caught.value)
-
-
 def encode(path, frames, codec, pixels, pts=None, **options):
     """Write frames by any codec; ``pts`` in sixtieths of a second."""
     with av.open(str(path), "w", options=options) as container:
@@ -220,25 +154,26 @@ def counting(t, height, width):
     ],
 )
 def test_each_frame_of_a_compressed_clip_is_itself(
-    decoders, tmp_path, codec, pixels, name, height, width
+    read, tmp_path, codec, pixels, name, height, width
 ):
     frames = counting(30, height, width)
-    found = read_video(encode(tmp_path / name, frames, codec, pixels)).frames
+    found = read(encode(tmp_path / name, frames, codec, pixels))
     assert found.shape == frames.shape
     assert np.abs(found.astype(int) - frames).mean() < 3  # the next frame is 6 away
 
 
-def test_frames_at_uneven_times_are_each_read_once(decoders, tmp_path):
+def test_frames_at_uneven_times_are_each_read_once(read, tmp_path):
     frames = counting(12, 48, 64)
     pts = np.cumsum([0, 1, 5, 2, 1, 9, 1, 1, 3, 2, 4, 1]).tolist()
-    found = read_video(encode(tmp_path / "vfr.mp4", frames, "libx264", "yuv420p", pts))
-    assert found.frames.shape == frames.shape
-    assert np.abs(found.frames.astype(int) - frames).mean() < 3
-    assert 20 < found.fps < 26  # 12 frames in about half a second, not the stream's 60
+    path = encode(tmp_path / "vfr.mp4", frames, "libx264", "yuv420p", pts)
+    found = read(path)
+    assert found.shape == frames.shape
+    assert np.abs(found.astype(int) - frames).mean() < 3
+    assert 20 < probe(path)[0] < 26  # 12 frames in about half a second, not the stream's 60
 
 
 @pytest.mark.parametrize(("degrees", "turns"), [(90, -1), (180, 2), (270, 1)])
-def test_a_phone_held_otherwise_gives_upright_frames(decoders, tmp_path, degrees, turns):
+def test_a_phone_held_otherwise_gives_upright_frames(read, tmp_path, degrees, turns):
     """The turn stands in the track header as a matrix of 16.16 fixed-point numbers."""
     frames = counting(5, 52, 64)
     path = encode(tmp_path / "held.mp4", frames, "libx264", "yuv420p")
@@ -248,33 +183,42 @@ def test_a_phone_held_otherwise_gives_upright_frames(decoders, tmp_path, degrees
     matrix = struct.pack(">9i", a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
     path.write_bytes(data[:at] + matrix + data[at + 36 :])
     upright = np.rot90(frames, turns, axes=(1, 2))
-    found = read_video(path).frames
+    found = read(path)
     assert found.shape == upright.shape
     assert np.abs(found.astype(int) - upright).mean() < 3
 
 
-def test_of_a_header_that_promises_more_the_true_frames_are_read(decoders, tmp_path):
+def test_of_a_header_that_promises_more_the_true_frames_are_read(read, tmp_path):
     frames = counting(30, 48, 64)
     path = encode(tmp_path / "short.avi", frames, "mpeg4", "yuv420p")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 9 // 10])
-    found = read_video(path)
-    assert found.promised == 30
-    assert 5 <= len(found.frames) < 30
-    assert np.abs(found.frames.astype(int) - frames[: len(found.frames)]).mean() < 3
+    found = read(path)
+    assert probe(path)[1] == 30
+    assert 5 <= len(found) < 30
+    assert np.abs(found.astype(int) - frames[: len(found)]).mean() < 3
 
 
-def test_a_clip_cut_within_a_frame_gives_one_reason_of_each_decoder(tmp_path):
+@pytest.mark.parametrize("decoder", video.DECODERS)
+def test_a_clip_cut_within_a_frame_gives_one_reason(tmp_path, decoder):
     path = encode(
         tmp_path / "cut.mp4", counting(30, 48, 64), "libx264", "yuv420p", movflags="faststart"
     )
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 7 // 10])
     with pytest.raises(VideoError) as caught:
-        read_video(path)
+        list(decode(path, decoder))
     text = str(caught.value)
     assert len(text.splitlines()) == 1
-    assert [text.count(f"{name}: ") for name in video.DECODERS] == [1] * len(video.DECODERS)
+    assert text.count(f"{decoder}: ") == 1
+
+
+def test_no_public_function_uses_a_decoder_that_may_end_the_process(lossless, monkeypatch):
+    path, frames = lossless(5)
+    others = {name: pytest.fail for name in DECODERS if name != "pyav"}
+    monkeypatch.setattr(video, "_BY", {"pyav": video._by_pyav, **others})
+    np.testing.assert_array_equal(read_frames(path)[0], frames)
+    np.testing.assert_array_equal(np.concatenate(list(iter_frames(path, 2))), frames)
 
 
 @pytest.mark.parametrize("decoder", video.DECODERS)

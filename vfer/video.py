@@ -1,7 +1,6 @@
 """From a video file to its frames: decord, or PyAV where decord cannot."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -44,23 +43,6 @@ class VideoError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: cannot be read ({'; '.join(self.reasons)})"
-
-
-@dataclass(frozen=True)
-class Video:
-    """A decoded clip.
-
-    Attributes:
-        frames: ``(T, H, W, 3)`` uint8 RGB, T ≥ 1.
-        fps: Mean frames a second, as the container says; 0 where it says nothing.
-        decoder: ``decord`` or ``pyav``.
-        promised: Frames the container's header promises; 0 where it says nothing.
-    """
-
-    frames: NDArray[np.uint8]
-    fps: float
-    decoder: str
-    promised: int
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -201,7 +183,8 @@ def decode(path: str | Path, decoder: str, chunk: int = 64) -> Iterator[Chunk]:
 def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Chunk]:
     """Yield frames of a video in order, in runs of at most ``chunk``, with bounded memory.
 
-    Where one decoder fails midway, the next goes on with the frame after.
+    PyAV reads: over some damaged files decord ends the process that calls it. ``vfer.prepare``,
+    which has processes to spare, takes decord first.
 
     Args:
         path: The video file.
@@ -212,57 +195,20 @@ def iter_frames(path: str | Path, chunk: int = 64) -> Iterator[Chunk]:
 
     Raises:
         ValueError: If ``chunk`` is below 1.
-        VideoError: If no decoder can read the file, or it holds no frame.
+        VideoError: If the file cannot be read, or holds no frame.
     """
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; it must be at least 1")
-    path = Path(path)
-    _check_file(path)
-    done = 0
-    reasons: list[str] = []
-    for decoder in DECODERS:
-        seen = 0
-        try:
-            for run in decode(path, decoder, chunk):
-                fresh = run[max(done - seen, 0) :]  # what an earlier decoder has not yielded
-                seen += len(run)
-                if len(fresh):
-                    done = seen
-                    yield fresh
-            return
-        except VideoError as error:
-            reasons += error.reasons
-    raise VideoError(path, *reasons)
-
-
-def read_video(path: str | Path) -> Video:
-    """Decode a whole clip, each frame once and in order, by the first decoder that can.
-
-    Raises:
-        VideoError: If no decoder can read the file, or it holds no frame.
-    """
-    path = Path(path)
-    _check_file(path)
-    reasons: list[str] = []
-    for decoder in DECODERS:
-        try:
-            frames = np.concatenate(list(decode(path, decoder)))
-        except VideoError as error:
-            reasons += error.reasons
-        else:
-            fps, promised = probe(path)
-            return Video(frames, fps, decoder, promised)
-    raise VideoError(path, *reasons)
+    yield from decode(path, DECODERS[-1], chunk)
 
 
 def read_frames(path: str | Path) -> tuple[NDArray[np.uint8], float]:
     """Return all frames ``(T, H, W, 3)`` uint8 RGB of a video, and its frames a second.
 
     Raises:
-        VideoError: If no decoder can read the file, or it holds no frame.
+        VideoError: If the file cannot be read, or holds no frame.
     """
-    video = read_video(path)
-    return video.frames, video.fps
+    return np.concatenate(list(iter_frames(path))), probe(path)[0]
 
 
 def probe(path: str | Path) -> tuple[float, int]:

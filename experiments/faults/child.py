@@ -30,6 +30,8 @@ IMPORTS = (
 """What the commands would import, which takes seconds."""
 
 
+TEMPORARY = "temporary"
+"""The folder, beside what processes say, of their temporary files."""
 _PIPE = 2**20
 """Bytes that a process may say into a pipe before anybody reads it."""
 
@@ -151,7 +153,7 @@ def start(
     try:
         os.setsid()
         os.chdir(world)
-        _own_temporary_folder(world)
+        _own_temporary_folder(said.parent)
         _redirect(said)
         for number, (_, write) in enumerate(pipes, 1):
             fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE)
@@ -175,9 +177,9 @@ def start(
             os._exit(status)
 
 
-def _own_temporary_folder(world: Path) -> None:
-    """Let temporary files of this process and its helpers be made beside the world."""
-    folder = world.with_name(f"{world.name}-temporary")
+def _own_temporary_folder(beside: Path) -> None:
+    """Let temporary files of this process and its helpers be made in a folder of theirs."""
+    folder = beside / TEMPORARY
     folder.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.faults.bench import Bench, Row
-from experiments.faults.child import command, start
+from experiments.faults.child import TEMPORARY, command, start
 
 STEPS, VIDEOS = 2000, 500
 MEMORY = 16 * 2**20
@@ -69,7 +69,7 @@ def _follow(
         nonlocal pause
         if time.monotonic() > pause:
             pause = time.monotonic() + 0.5
-            samples.append(_sample(child.pid, world, done()))
+            samples.append(_sample(child.pid, world, bench.said, done()))
         return False
 
     status = child.wait(3600, until=sampled)
@@ -92,11 +92,11 @@ def _follow(
     row.add("run", "grows" if grown else "")
 
 
-def _sample(pid: int, world: Path, done: int) -> Sample:
+def _sample(pid: int, world: Path, said: Path, done: int) -> Sample:
     try:
         memory = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
         files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     except (OSError, IndexError):
         return Sample(-1, 0, 0, 0)
-    temporary = len(list(world.with_name(f"{world.name}-temporary").iterdir()))
+    temporary = len(list((said / TEMPORARY).iterdir()))
     return Sample(done, memory, files, temporary + len(list(world.rglob(".*.tmp"))))
