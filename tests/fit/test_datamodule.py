@@ -18,7 +18,7 @@ from vfer.fit.plan import Randomness
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore, Entry, flow_key
 from vfer.segments.images import stream_inputs
-from vfer.segments.indices import WindowConfig, fit_length, windows
+from vfer.segments.indices import Starts, WindowConfig, fit_length, windows
 
 LENGTHS = {
     ("1", "anger"): 9,
@@ -108,7 +108,7 @@ def test_every_epoch_holds_every_sample_exactly_once(stage, batch_size, seed):
 def bare_steps(stage, batch_size, seed):
     """Four clips of three segments each, with no store behind them."""
     clips = tuple(Clip(str(i), Path("x.avi"), "1", "fear") for i in range(4))
-    starts = (np.arange(3),) * 4
+    starts = Starts(np.full(4, 7), 5, WindowConfig(per_clip=3))
     frames = Frames(CropStore(Path("nowhere")), CONFIG)
     chosen = Part(clips, (0, 1, 2, 3), starts)
     single, randomness = stage != "vlan", Randomness(seed, 0, stage)

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfer.segments.indices import check_length, fit_length, nearest_stride, segment_frames, windows
+from vfer.segments.indices import (
+    Starts,
+    WindowConfig,
+    check_length,
+    fit_length,
+    nearest_stride,
+    segment_frames,
+    windows,
+)
 
 counts = st.integers(1, 400)
 lengths = st.integers(1, 40)
@@ -82,6 +90,26 @@ def test_windows_a_clip_are_the_rounded_even_spacing(n, length, per_clip):
         assert isinstance(segment_frames(n, length, start), np.ndarray)
     if per_clip > 1:
         assert (starts[0], starts[-1]) == (0, last)
+
+
+RULES = st.integers(1, 60).map(lambda n: WindowConfig(n, None)) | st.integers(1, 50).map(
+    lambda n: WindowConfig(None, n)
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(counts, min_size=1, max_size=8), lengths, RULES)
+def test_starts_of_many_clips_are_the_windows_of_each(frames, length, rule):
+    found = Starts(np.array(frames, np.int64), length, rule)
+    each = [windows(n, length, rule.per_clip, rule.stride) for n in frames]
+    if rule.stride is None:  # as it is documented
+        last = [max(n - length, 0) for n in frames]
+        each = [np.round(np.linspace(0, m, rule.per_clip)).astype(np.int64) for m in last]
+    assert [one.tolist() for one in found] == [one.tolist() for one in each]
+    assert found.counts.tolist() == [len(one) for one in each]
+    clips = np.repeat(np.arange(len(frames)), found.counts)
+    numbers = np.concatenate([np.arange(len(one)) for one in each])
+    assert found.at(clips, numbers).tolist() == np.concatenate(each).tolist()
 
 
 def test_windows_of_a_clip_shorter_than_the_segment_are_all_at_the_start():

@@ -16,7 +16,7 @@ from vfer.fit.frames import Frames
 from vfer.fit.plan import Randomness
 from vfer.prepare.store import CropStore
 from vfer.segments.batch import SegmentBatch
-from vfer.segments.indices import pairs_of, windows
+from vfer.segments.indices import Starts, pairs_of
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Part:
     Attributes:
         clips: The clips.
         index: Each clip's index in the corpus.
-        starts: The start frames of each clip's segments.
+        starts: The start frames of each clip's segments, by clip.
         unusable: Further clips that take part but are not usable; each is a miss.
     """
 
     clips: tuple[Clip, ...]
     index: tuple[int, ...]
-    starts: tuple[NDArray[np.int64], ...]
+    starts: Starts
     unusable: int = 0
 
 
@@ -42,10 +42,8 @@ def part(
     """Return the usable clips of those taken, and their segments by the config's window rule."""
     numbers = {clip.name: i for i, clip in enumerate(corpus.clips)}
     clips = tuple(clip for clip in store.usable(corpus) if takes(clip))
-    rule = {"per_clip": config.windows.per_clip, "stride": config.windows.stride}
-    starts = tuple(
-        windows(store.entry(clip.name).frames, config.segment_length, **rule) for clip in clips
-    )
+    frames = np.array([store.entry(clip.name).frames for clip in clips], np.int64)
+    starts = Starts(frames, config.segment_length, config.windows)
     all_clips = sum(c.excluded is None and takes(c) for c in corpus.clips)
     index = tuple(numbers[clip.name] for clip in clips)
     return Part(clips, index, starts, all_clips - len(clips))
@@ -95,8 +93,10 @@ class StepDataset(Dataset[SegmentBatch]):
         self.world = world
         self.part, self.frames, self.config = part, frames, config
         self.randomness = randomness
-        self.labels = [classes.index(clip.emotion) for clip in part.clips]
-        self.segments = [(i, s) for i, starts in enumerate(part.starts) for s in starts.tolist()]
+        self.labels = np.array([classes.index(clip.emotion) for clip in part.clips], np.int64)
+        counts = part.starts.counts
+        self.ends = np.cumsum(counts)  # of each clip's segments among all
+        self.begins = self.ends - counts
         self.images = frames.length - 1 if single else 1
         self._last: tuple[int, NDArray[np.int64]] | None = None
 
@@ -105,7 +105,7 @@ class StepDataset(Dataset[SegmentBatch]):
 
     def samples(self, step: int) -> NDArray[np.int64]:
         """Return the samples of a step, ``(batch_size,)``: segment × images + image."""
-        size, count = self.config.batch_size, len(self.segments) * self.images
+        size, count = self.config.batch_size, int(self.ends[-1]) * self.images
         places = np.arange(step * size, (step + 1) * size)
         return np.concatenate(
             [
@@ -113,6 +113,13 @@ class StepDataset(Dataset[SegmentBatch]):
                 for epoch in np.unique(places // count).tolist()
             ]
         )
+
+    def places(self, samples: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """Return of each sample its clip in the part, its segment's start, and its image there."""
+        segments, images = np.divmod(samples, self.images)
+        clips = np.searchsorted(self.ends, segments, side="right")
+        starts = self.part.starts.at(clips, segments - self.begins[clips])
+        return clips, starts, images
 
     def _order(self, epoch: int, count: int) -> NDArray[np.int64]:
         """Return the random order of an epoch's samples; the last one is kept, as it is long."""
@@ -123,23 +130,20 @@ class StepDataset(Dataset[SegmentBatch]):
     def __getitem__(self, item: int) -> SegmentBatch:
         step, number = divmod(item, len(self.shares))
         places = self.shares[number]
-        names, runs, clips, starts = [], [], [], []
-        for sample in self.samples(step)[places].tolist():
-            clip, start = self.segments[sample // self.images]
+        names, runs = [], []
+        clips, starts, images = self.places(self.samples(step)[places])
+        for clip, start, image in zip(clips.tolist(), starts.tolist(), images, strict=True):
             name = self.part.clips[clip].name
             indices = self.frames.segment(name, start)
             if self.images > 1:
-                image = sample % self.images
                 indices = indices[image : image + 2]
             names.append(name)
             runs.append(indices)
-            clips.append(clip)
-            starts.append(start)
         return SegmentBatch(
             *self.frames.batch(names, np.stack(runs)),
-            torch.tensor([self.labels[clip] for clip in clips]),
+            torch.from_numpy(self.labels[clips]),
             torch.tensor([self.part.index[clip] for clip in clips]),
-            torch.tensor(starts),
+            torch.from_numpy(starts),
             *self._augment(step, places),
             len(places) * len(self.shares) * self.world / self.config.batch_size,
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vfer.fit.datasets import Part, part
+from vfer.fit.datasets import part
 from vfer.fit.descriptors import fit_to_descriptors
 from vfer.fit.environment import gather_environments
 from vfer.fit.loggers import Logger, Tracker
@@ -25,7 +25,12 @@ def train_final(run: Run, tracker: Tracker, console: Console) -> None:
     """
     config = run.config
     everybody = part(run.corpus, run.store, lambda _: True, config.data)
-    fold = Fold(len(run.groups), everybody, Part((), (), ()), final=True)
+    fold = Fold(
+        len(run.groups),
+        everybody,
+        part(run.corpus, run.store, lambda _: False, config.data),
+        final=True,
+    )
     directory = config.output / bundle.FINAL
     subjects = {clip.subject for clip in fold.train.clips}
     of = f" of all {len(subjects)} subjects" if run.corpus.subjects_known else ""

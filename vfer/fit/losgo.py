@@ -1,6 +1,6 @@
 """LOSGO: each fold is trained and tested, and the folds become one bundle (section 4)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Scores:
     """
 
     segments: Probabilities
-    starts: Sequence[NDArray[np.int64]]
+    starts: Iterable[NDArray[np.int64]]
     streams: Mapping[str, Probabilities]
     curves: tuple[CurvePoint, ...]
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
@@ -25,7 +26,7 @@ from vfer.prepare.store import CropStore, Entry, flow_key, store_at, store_key
 from vfer.runtime.console import bar
 from vfer.runtime.files import atomic_write, key_of, lock
 from vfer.runtime.pool import Died, cores, impatient, outcomes
-from vfer.segments.indices import nearest_stride, windows
+from vfer.segments.indices import Starts, nearest_stride
 from vfer.video import ATTEMPTS, Chunk, Decode, VideoError, decode
 
 Prepare = Callable[[Clip, FaceConfig, Sequence[str], Decode], tuple[Entry, Any]]
@@ -218,7 +219,7 @@ def _print_segments(
 ) -> None:
     """Say how many segments clips give and, by a stride, which comes nearest the paper's number."""
     length, rule = config.segment_length, config.windows
-    total = sum(len(windows(n, length, rule.per_clip, rule.stride)) for n in frames)
+    total = Starts(np.array(frames, np.int64), length, rule).counts.sum()
     console.print(f"{total} segments of {length} frames")
     if frames and rule.stride is not None and facts is not None and facts.paper_segments:
         nearest = nearest_stride(frames, length, facts.paper_segments)

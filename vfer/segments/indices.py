@@ -1,6 +1,6 @@
 """Which frames of a clip form a segment (section 3.2 of the paper)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,10 +85,21 @@ def windows(
     for name, value in (("n", n), ("length", length), ("per_clip", per_clip), ("stride", stride)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; it must be at least 1")
-    last = max(n - length, 0)
+    last = np.int64(max(n - length, 0))
     if stride is not None:
         return np.arange(0, last + 1, stride, dtype=np.int64)
-    return np.round(np.linspace(0, last, per_clip or 15)).astype(np.int64)
+    per_clip = per_clip or 15
+    return _evenly(last, np.arange(per_clip), per_clip)
+
+
+def _evenly(
+    last: NDArray[np.int64] | np.int64, number: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    """Return ``round(linspace(0, last, count))[number]``, of each ``last`` and its number."""
+    step = last / max(count - 1, 1)
+    return np.where(number == count - 1, last if count > 1 else 0, np.round(number * step)).astype(
+        np.int64
+    )
 
 
 def nearest_stride(frames: Sequence[int], length: int, total: int) -> int:
@@ -145,3 +156,48 @@ class WindowConfig:
             )
         if min(self.per_clip or 1, self.stride or 1) < 1:
             raise ValueError("`per_clip` and `stride` must be at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """The start frames of the segments of many clips, computed when they are asked for.
+
+    Attributes:
+        frames: ``(N,)`` int64, of each clip, at least 1.
+        length: Frames of a segment, L.
+        rule: Which segments a clip gives.
+    """
+
+    frames: NDArray[np.int64]
+    length: int
+    rule: WindowConfig
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, clip: int) -> NDArray[np.int64]:
+        """Return ``windows`` of a clip."""
+        rule = self.rule
+        return windows(int(self.frames[clip]), self.length, rule.per_clip, rule.stride)
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        return (self[clip] for clip in range(len(self)))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many segments each clip gives, ``(N,)`` int64."""
+        if self.rule.stride is None:
+            return np.full(len(self), self.rule.per_clip, np.int64)
+        return np.maximum(self.frames - self.length, 0) // self.rule.stride + 1
+
+    def at(self, clips: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the start of one segment of each of some clips.
+
+        Args:
+            clips: ``(B,)`` int64, which.
+            numbers: ``(B,)`` int64, which of the clip's segments, from 0.
+        """
+        if self.rule.stride is not None:
+            return numbers * self.rule.stride
+        last = np.maximum(self.frames[clips] - self.length, 0)
+        return _evenly(last, numbers, self.rule.per_clip or 1)
