@@ -11,6 +11,7 @@ from rich.console import Console
 from tests.conftest import crops_of
 from tests.prepare.test_sources import manifest_of
 from vfer.config.tree import DataConfig
+from vfer.prepare.doubts import doubts
 from vfer.prepare.fill import print_usable
 from vfer.prepare.looks import look, look_alikes
 from vfer.prepare.main import main
@@ -128,3 +129,19 @@ def test_clips_of_a_store_without_hashes_are_compared_too(made_store):
     said = Console(file=StringIO(), width=1000)
     print_usable(corpus, CropStore(store.directory), DataConfig("rml"), said)
     assert f"doubtful: {first.clip!r}" in said.file.getvalue()
+
+
+def test_what_looks_alike_is_kept_with_the_store_until_a_label_changes(made_store, monkeypatch):
+    corpus, store = made_store({("1", "fear"): 9, ("2", "anger"): 9})
+    crops = np.array(store.crops(corpus.clips[0].name))
+    for clip in corpus.clips:  # one video under two names
+        store.add(replace(store.entry(clip.name), look=look(crops)), crops)
+    found = list(doubts(corpus, store))
+    assert len(found) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("vfer.prepare.doubts.look_alikes", lambda *_: pytest.fail("compared again"))
+        assert list(doubts(corpus, store)) == found
+    same = [replace(clip, subject="1", emotion="fear") for clip in corpus.clips]
+    assert list(doubts(replace(corpus, clips=tuple(same)), store)) == []
+    monkeypatch.setattr("vfer.prepare.doubts.MOST", 1)
+    assert list(doubts(corpus, store)) == []

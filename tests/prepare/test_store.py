@@ -374,3 +374,33 @@ def test_a_clip_that_could_not_be_opened_is_made_again_when_it_can_be(tmp_path):
     assert store.missing([clip]) == [clip]
     path.unlink()  # as little as before can be had of it
     assert CropStore(tmp_path / "store").missing([clip]) == []
+
+
+def test_all_records_are_read_from_one_file_until_one_is_written_again(made_store):
+    corpus, store = made_store({("1", "fear"): 3, ("2", "fear"): 4})
+    store.write_records(corpus)
+    one, two = (clip.name for clip in corpus.clips)
+    record = store.directory / "clips" / f"{entry_id(one)}.json"
+    entry = store.entry(one)
+    record.write_text("not opened")
+    again = CropStore(store.directory)
+    again.read_records()
+    assert again.entry(one) == entry
+    store.add(replace(store.entry(two), frames=5), np.zeros((5, 150, 110, 3), np.uint8))
+    again = CropStore(store.directory)
+    again.read_records()  # older than a record: not taken
+    assert again.entry(two).frames == 5
+    with pytest.raises(ValueError, match="not JSON|Expecting value"):
+        again.entry(one)
+
+
+def test_one_file_of_records_that_is_broken_off_is_not_taken(made_store):
+    corpus, store = made_store({("1", "fear"): 3, ("2", "fear"): 4})
+    store.write_records(corpus)
+    path = store.directory / ".records.jsonl"
+    whole = path.read_text()
+    for text in (whole[:-40], "", "{}\n", whole.replace('"frames": 3', '"frames": "3"')):
+        path.write_text(text)
+        again = CropStore(store.directory)
+        again.read_records()
+        assert [again.entry(clip.name).frames for clip in corpus.clips] == [3, 4]

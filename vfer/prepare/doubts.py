@@ -2,13 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from vfer.corpora import Corpus
 from vfer.prepare.looks import look, look_alikes
 from vfer.prepare.sources import called, content_duplicates
 from vfer.prepare.store import CropStore
+from vfer.runtime.files import key_of, read_json, write_json
 
+MOST = 30_000
+"""Usable clips that are compared by their looks: each with each, about a minute and a half."""
 _NAMED = 3  # look-alikes of a clip; more are counted
 
 
@@ -40,12 +44,29 @@ def part_damaged(corpus: Corpus, store: CropStore) -> Corpus:
 def _near_duplicates(corpus: Corpus, store: CropStore) -> Iterator[tuple[str, str]]:
     """Yield usable clips that look like others under another subject or label."""
     clips = list(store.usable(corpus))
+    if len(clips) > MOST:
+        return
     looks = [store.entry(c.name).look or look(store.crops(c.name)) for c in clips]
     alike = defaultdict(list)
-    for i, j in look_alikes(looks, [c.subject for c in clips], [c.emotion for c in clips]):
+    for i, j in _pairs(looks, [c.subject for c in clips], [c.emotion for c in clips], store):
         alike[i].append(clips[j])
     for i, others in alike.items():
         told = ", ".join(map(called, others[:_NAMED]))
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         of = f"of subject {clips[i].subject}, {clips[i].emotion}"
         yield clips[i].name, f"{of}, looks like {told}{more}: one video, encoded again or cut?"
+
+
+def _pairs(
+    looks: list[str], subjects: list[str], labels: list[str], store: CropStore
+) -> list[list[int]]:
+    """Return ``look_alikes``, which the store keeps: it takes seconds of thousands of clips."""
+    path, key = store.directory / ".alike.json", key_of([looks, subjects, labels])
+    with suppress(OSError, ValueError):  # not there yet, or broken off
+        kept = read_json(path)
+        if kept["key"] == key:
+            return list(kept["pairs"])
+    pairs = [[i, j] for i, j in look_alikes(looks, subjects, labels)]
+    with suppress(OSError):  # a full store may be read-only
+        write_json(path, {"key": key, "pairs": pairs})
+    return pairs

@@ -20,7 +20,7 @@ from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.clip import PRELOAD, prepare_clip, unprepared
 from vfer.prepare.corpus import hints
-from vfer.prepare.doubts import doubts
+from vfer.prepare.doubts import MOST, doubts
 from vfer.prepare.sources import outside
 from vfer.prepare.store import CropStore, Entry, flow_key, store_at, store_key
 from vfer.runtime.console import bar
@@ -103,6 +103,7 @@ def fill(
         RuntimeError: If no preparing process lives, or a video changes while it is prepared.
     """
     store = open_store(corpus, config)
+    store.read_records()
     number, ranks = share
     key = flow_key(config.flow) if config.flow.cache else None
     mine = replace(corpus, clips=corpus.clips[number::ranks])
@@ -129,6 +130,7 @@ def fill(
             time.sleep(1)
     if number == 0:
         store.write_manifest(corpus)
+        store.write_records(corpus)
     return store
 
 
@@ -187,6 +189,8 @@ def print_usable(
     )
     lines = [f"{status}: {name!r}: {reason}" for name, status, reason in reasons]
     lines += [f"doubtful: {name!r}: {why}" for name, why in doubts(corpus, store)]
+    if len(frames) > MOST:
+        lines.append(f"not compared: more than {MOST} clips are not compared by their looks")
     lines += [f"not read: {path}: {reason}" for path, reason in corpus.unexpected]
     lines += [f"passed over: {what}: {files}" for what, files in corpus.aside]
     linked = outside(corpus.clips, config.root)

@@ -5,18 +5,21 @@ written after it: a record means that the entry is whole. A clip that cannot be 
 with the reason, and no crops. Optical flow of neighbouring frames is kept beside the crops,
 ``flow-<key>/<id>.npy``, float16 ``(T−1, 2, 150, 110)`` in pixels a frame, and its record
 ``<id>.json``: whose it is, of which crops, and its hash. Arrays are read as memory maps, so what is
-not needed stays on disk.
+not needed stays on disk. ``.records.jsonl`` has all records in one file, so that a million need not
+be opened one by one; it counts for as long as no record has been written since.
 """
 
 import csv
 import glob
 import io
+import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from hashlib import sha256 as hash_bytes
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +33,15 @@ from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_js
 
 T = TypeVar("T", bound=np.generic)
 
+_RECORDS = ".records.jsonl"
+
 FORMAT = 4
 """Raised whenever the code changes what the same settings give: pixels, or what a record says."""
 
 Status = Literal["ok", "no_face", "unreadable"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million
 class Entry:
     """What preparation made of one clip.
 
@@ -140,6 +145,34 @@ class CropStore:
             self._entries[clip] = _read_entry(path, clip)
         return self._entries[clip]
 
+    def read_records(self) -> None:
+        """Read all records at once, if ``.records.jsonl`` is as new as they are."""
+        try:
+            with (self.directory / _RECORDS).open(encoding="utf-8") as file:
+                if json.loads(file.readline()) == self._state():
+                    found = [_entry(json.loads(line)) for line in file]
+                    self._entries = {one.clip: one for one in found if one is not None}
+        except (OSError, ValueError):  # not there, or broken off: each record by itself
+            return
+
+    def write_records(self, corpus: Corpus) -> None:
+        """Write the records of a corpus that is prepared into one file for ``read_records``."""
+        if not (self.directory / "clips").is_dir():  # there are none
+            return
+        path, state = self.directory / _RECORDS, self._state()
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                if file.readline() == json.dumps(state) + "\n":
+                    return
+        entries = [self.entry(clip.name) for clip in corpus.clips if clip.excluded is None]
+        lines = [state, *map(asdict, entries)]
+        with suppress(OSError):  # a full store may be read-only, and is read without
+            atomic_write(path, "".join(json.dumps(x, ensure_ascii=False) + "\n" for x in lines))
+
+    def _state(self) -> dict[str, int]:
+        """Return what changes whenever a record is written or removed."""
+        return {"written": (self.directory / "clips").stat().st_mtime_ns}
+
     def made_from(self, clip: Clip) -> tuple[str, str, int, float]:
         """Return the video of a clip: SHA-256, decoder, frames and frames a second.
 
@@ -207,7 +240,8 @@ class CropStore:
         writer.writerow(["subject", "emotion", *names])
         for clip in corpus.clips:
             if clip.excluded is None:
-                row = asdict(self.entry(clip.name))
+                entry = self.entry(clip.name)
+                row = {name: getattr(entry, name) for name in names}
             else:
                 row = {"clip": clip.name, "status": "excluded", "reason": clip.excluded}
             cells = [clip.subject, clip.emotion, *(row.get(name, "") for name in names)]
@@ -291,16 +325,27 @@ def _read_entry(path: Path, clip: str) -> Entry:
         ValueError: If the file is no record, or another clip's; the message names it.
     """
     record = read_json(path)
-    kinds = {name: type(value) for name, value in asdict(Entry("", "ok")).items()}
-    whole = isinstance(record, dict) and record.keys() == kinds.keys()
-    if not whole or not all(
-        type(record[name]) in ((int, float) if kind is float else (kind,))
-        for name, kind in kinds.items()
-    ):
+    entry = _entry(record)
+    if entry is None:
         raise ValueError(f"{path} is no record of a clip; {_REMEDY}")
-    if record["clip"] != clip or record["status"] not in get_args(Status):
-        said = f"{record['clip']!r}, {record['status']!r}"
+    if entry.clip != clip or entry.status not in get_args(Status):
+        said = f"{entry.clip!r}, {entry.status!r}"
         raise ValueError(f"{path} is the record of {said}, not of {clip!r}; {_REMEDY}")
+    return entry
+
+
+_KINDS = {
+    name: (int, float) if type(value) is float else (type(value),)
+    for name, value in asdict(Entry("", "ok")).items()
+}
+
+
+def _entry(record: Any) -> Entry | None:  # noqa: ANN401 - any JSON value
+    """Return a record, or None if a value is none."""
+    if not isinstance(record, dict) or record.keys() != _KINDS.keys():
+        return None
+    if not all(type(record[name]) in kinds for name, kinds in _KINDS.items()):
+        return None
     return Entry(**record)
 
 
