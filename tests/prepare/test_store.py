@@ -390,7 +390,7 @@ def test_all_records_are_read_from_one_file_until_one_is_written_again(made_stor
     again = CropStore(store.directory)
     again.read_records()  # older than a record: not taken
     assert again.entry(two).frames == 5
-    with pytest.raises(ValueError, match="not JSON|Expecting value"):
+    with pytest.raises(ValueError, match=r"not JSON|Expecting value"):
         again.entry(one)
 
 
