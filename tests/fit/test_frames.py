@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vfer.config.tree import DataConfig
-from vfer.fit.frames import Frames, Memory, choose_residency, row_bytes
+from vfer.fit.frames import Frames, Memory, choose_residency
 from vfer.prepare.store import flow_key
 from vfer.runtime import memory
 
@@ -76,11 +76,6 @@ def test_what_is_in_memory_is_not_read_again(store):
 )
 def test_where_crops_live_follows_from_sizes_unless_it_is_given(asked, needed, ram, device, chosen):
     assert choose_residency(asked, needed, ram, device) == chosen
-
-
-def test_a_frame_takes_its_crop_and_two_half_floats_a_pixel():
-    assert row_bytes(flow=False) == 150 * 110 * 3
-    assert row_bytes(flow=True) == 150 * 110 * (3 + 2 * 2)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def lines(config: Config, extent: Extent, costs: Costs) -> Iterator[Line]:
     """Yield the table of a run."""
     yield from _corpus(extent)
     yield from _disk(config, extent, costs)
-    yield from _memory(costs)
+    yield from _memory(config, extent, costs)
     yield from _time(config, extent, costs)
 
 
@@ -188,7 +188,7 @@ def _disk(config: Config, extent: Extent, costs: Costs) -> Iterator[Line]:
         yield Line("disk", "checkpoints", most, "B", COMPUTED, note)
 
 
-def _memory(costs: Costs) -> Iterator[Line]:
+def _memory(config: Config, extent: Extent, costs: Costs) -> Iterator[Line]:
     note = f"{costs.processes} processes as large as the one measured"
     yield Line("memory", "preparing", costs.processes * costs.process, "B", COMPUTED, note)
     if not costs.stages:
@@ -197,6 +197,11 @@ def _memory(costs: Costs) -> Iterator[Line]:
     others = sum(stage.weights for stage in costs.stages[:-1])
     note = "weights, gradients, optimiser and activations; on a GPU mostly there"
     yield Line("memory", "training", costs.base + others + most, "B", COMPUTED, note)
+    if config.data.residency != "disk":
+        kept = extent.frames * (CROP + FLOW * config.data.flow.cache)
+        place = {"auto": "where they fill at most half of it", "ram": "RAM", "device": "the GPU's"}
+        note = f"data.residency: {config.data.residency}, {place[config.data.residency]}"
+        yield Line("memory", "crops and flow kept", kept, "B", COMPUTED, note)
 
 
 def _training(stage: StageCost) -> int:

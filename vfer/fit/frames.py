@@ -18,11 +18,6 @@ from vfer.segments.indices import segment_frames
 Residency = Literal["disk", "ram", "device"]
 
 
-def row_bytes(flow: bool) -> int:
-    """Return the bytes of a frame: its crop, and its flow to the next where that is cached."""
-    return HEIGHT * WIDTH * (3 + 4 * flow)
-
-
 def choose_residency(
     asked: Literal["auto", "disk", "ram", "device"], needed: int, ram: int, device: int
 ) -> Residency:

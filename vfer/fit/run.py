@@ -12,8 +12,9 @@ from torch import Tensor
 from vfer.config.keys import differing, flatten
 from vfer.config.tree import Config, StageConfig
 from vfer.corpora import Clip, Corpus
+from vfer.fit.budget import CROP, FLOW
 from vfer.fit.datasets import Part, part
-from vfer.fit.frames import Frames, Memory, choose_residency, row_bytes
+from vfer.fit.frames import Frames, Memory, choose_residency
 from vfer.fit.plan import Stage, check_validation, stages_of
 from vfer.fit.stage_folder import find_source
 from vfer.folds import Groups, deal_sentences, explicit, losgo, official
@@ -159,7 +160,7 @@ def memory_of(config: Config, corpus: Corpus, store: CropStore, console: Console
     """
     counts = {clip.name: store.entry(clip.name).frames for clip in store.usable(corpus)}
     flow = config.data.flow.cache and config.protocol.control not in PICTURES
-    needed = sum(counts.values()) * row_bytes(flow)
+    needed = sum(counts.values()) * (CROP + FLOW * flow)
     where = device(config.trainer)
     on_gpu = torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else 0
     chosen = choose_residency(config.data.residency, needed, free_memory() // here(), on_gpu)
