@@ -40,8 +40,8 @@ def test_the_figures_are_the_counts_times_what_a_piece_costs():
     assert found["disk", "checkpoints"] == 2 * 450
     assert found["memory", "preparing"] == 3000
     assert found["memory", "training"] == 5000 + 100 + 2 * 400 + 50 + 9
-    assert found["memory", "crops and flow kept"] == 2100 * 150 * 110 * 7
-    assert ("memory", "crops and flow kept") not in table("--data.residency", "disk")
+    assert found["memory", "what is read, kept"] == 2100 * 150 * 110 * 7
+    assert ("memory", "what is read, kept") not in table("--data.residency", "disk")
     assert found["time", "prepare what is missing"] == pytest.approx(210 * 0.5 / 3)
     assert found["time", "flow that is missing"] == 50
     assert found["time", "spatial: the stage"] == 6 * 2 + 2 * 20 * 0.5

@@ -201,7 +201,7 @@ def _memory(config: Config, extent: Extent, costs: Costs) -> Iterator[Line]:
         kept = extent.frames * (CROP + FLOW * config.data.flow.cache)
         place = {"auto": "where they fill at most half of it", "ram": "RAM", "device": "the GPU's"}
         note = f"data.residency: {config.data.residency}, {place[config.data.residency]}"
-        yield Line("memory", "crops and flow kept", kept, "B", COMPUTED, note)
+        yield Line("memory", "what is read, kept", kept, "B", COMPUTED, note)
 
 
 def _training(stage: StageCost) -> int:
