@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from pytorch_lightning.loggers import CSVLogger
 
 from tests.fit.test_fit import bundle, bytes_of, cache, fit  # noqa: F401 - fixtures
 from vfer.fit.module import StageModule
@@ -96,3 +97,21 @@ def test_a_finished_bundle_is_not_sealed_again_over_damage(
     assert fit(output, cache) == 0
     assert bytes_of(output, *WHOLE) == bytes_of(bundle, *WHOLE)
     assert verify([str(output)]) == 0
+
+
+def test_a_process_killed_before_a_step_is_in_the_log_loses_no_row(
+    bundle, cache, unfinished, monkeypatch  # noqa: F811
+):  # fmt: skip
+    whole = CSVLogger.log_metrics
+
+    def dies(logger, metrics, step=None):
+        if step == 3 and "temporal" in str(logger.root_dir):
+            raise MemoryError
+        whole(logger, metrics, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CSVLogger, "log_metrics", dies)
+        assert fit(unfinished, cache, "--stages.checkpoint_every", 2) == 1
+    assert fit(unfinished, cache, "--stages.checkpoint_every", 2) == 0
+    names = (*WHOLE, "fold-1/temporal/metrics.csv")
+    assert bytes_of(unfinished, *names) == bytes_of(bundle, *names)

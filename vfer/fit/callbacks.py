@@ -150,7 +150,7 @@ class Checkpoints(Callback):
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
-        self.stop = False
+        self.stop = self._written = False
         self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -170,7 +170,9 @@ class Checkpoints(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Stop where it was asked for, now that the step before is in the log."""
+        """Put a checkpoint in its place, and stop, now that the step before is in the log."""
+        if self._written:
+            self._place(trainer)
         if self.stop and batch_idx % trainer.accumulate_grad_batches == 0:
             raise KeyboardInterrupt
 
@@ -182,15 +184,22 @@ class Checkpoints(Callback):
         if not _ends_step(trainer, batch_idx):
             return
         step = trainer.global_step
-        asked = trainer.world_size == 1 and (self.stop or trainer.received_sigterm)
+        ending = trainer.world_size == 1 and trainer.received_sigterm  # no batch will follow
+        asked = ending or (trainer.world_size == 1 and self.stop)
         due = asked or step % self.every == 0
         if due and step < trainer.max_steps:  # after the last step the whole stage is written
-            for logger in trainer.loggers:
-                logger.save()
-            beside = self.path.with_name(UNFINISHED)
-            trainer.save_checkpoint(beside, weights_only=False)
-            if trainer.is_global_zero:
-                beside.replace(self.path)
+            trainer.save_checkpoint(self.path.with_name(UNFINISHED), weights_only=False)
+            self._written = True
+            if ending:
+                self._place(trainer)
+
+    def _place(self, trainer: pl.Trainer) -> None:
+        """Give a checkpoint its name; a process killed before goes on from the last one."""
+        for logger in trainer.loggers:
+            logger.save()
+        if trainer.is_global_zero:
+            self.path.with_name(UNFINISHED).replace(self.path)
+        self._written = False
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
