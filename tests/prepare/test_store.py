@@ -1,3 +1,4 @@
+import json
 import pickle
 import re
 import shutil
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from vfer.corpora import Clip, Corpus
 from vfer.faces.settings import FaceConfig
 from vfer.prepare.store import CropStore, Entry, entry_id, store_key
-from vfer.runtime.files import sha256
+from vfer.runtime.files import read_json, sha256
 
 
 def random_crops(t, seed=0):
@@ -332,11 +333,17 @@ def _swapped(folder, own, other):
     own.write_bytes(other.read_bytes())
 
 
+def _another_value(folder, own, other):
+    own.write_text(own.read_text().replace('"confidence": 0.0', '"confidence": 0.5'))
+
+
 def _half(folder, own, other):
     own.write_text(own.read_text()[:50])
 
 
-@pytest.mark.parametrize("damage", [_no_record, _lacks, _wrong_type, _swapped, _half])
+@pytest.mark.parametrize(
+    "damage", [_no_record, _lacks, _wrong_type, _swapped, _another_value, _half]
+)
 def test_a_record_that_is_none_or_another_clips_is_told_by_its_file_and_made_again(
     tmp_path, damage
 ):
@@ -404,3 +411,26 @@ def test_one_file_of_records_that_is_broken_off_is_not_taken(made_store):
         again = CropStore(store.directory)
         again.read_records()
         assert [again.entry(clip.name).frames for clip in corpus.clips] == [3, 4]
+
+
+def test_a_record_of_an_earlier_version_has_no_digest_and_is_read(tmp_path):
+    CropStore(tmp_path).add(ENTRY, random_crops(3))
+    (path,) = tmp_path.glob("clips/*.json")
+    record = read_json(path)
+    del record["digest"]
+    path.write_text(json.dumps(record))
+    assert CropStore(tmp_path).entry(ENTRY.clip).frames == 3
+
+
+def test_crops_that_cannot_be_read_now_are_not_said_to_be_wrong(tmp_path, monkeypatch):
+    store = CropStore(tmp_path)
+    store.add(ENTRY, random_crops(3))
+
+    def fails(path, **_):
+        raise OSError(5, "Input/output error", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("numpy.load", fails)
+        with pytest.raises(OSError, match=r"Input/output error.*npy"):
+            store.crops(ENTRY.clip)
+    np.testing.assert_array_equal(store.crops(ENTRY.clip), random_crops(3))

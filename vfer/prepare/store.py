@@ -230,6 +230,7 @@ class CropStore:
             data = array_bytes(crops)
             atomic_write(self.directory / "crops" / f"{name}.npy", data)
             record["crops"] = hash_bytes(data).hexdigest()
+        record["digest"] = key_of(record)
         write_json(self.directory / "clips" / f"{name}.json", record)
 
     def write_manifest(self, corpus: Corpus) -> None:
@@ -325,6 +326,10 @@ def _read_entry(path: Path, clip: str) -> Entry:
         ValueError: If the file is no record, or another clip's; the message names it.
     """
     record = read_json(path)
+    # Earlier versions wrote no digest.
+    digest = record.pop("digest", None) if isinstance(record, dict) else None
+    if digest not in (None, key_of(record)):
+        raise ValueError(f"{path} is not what was written; {_REMEDY}")
     entry = _entry(record)
     if entry is None:
         raise ValueError(f"{path} is no record of a clip; {_REMEDY}")
@@ -353,6 +358,8 @@ def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
     try:
         array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
     except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise  # it cannot be read now, which says nothing about what is in it
         raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     if array.shape != shape or array.dtype != kind:
         raise ValueError(
