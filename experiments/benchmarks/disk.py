@@ -23,7 +23,8 @@ from rich.table import Table
 from vfer.config.tree import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
 from vfer.faces.settings import HEIGHT, WIDTH
-from vfer.fit.frames import Frames, StepDataset, part
+from vfer.fit.datasets import StepDataset, part
+from vfer.fit.frames import Frames
 from vfer.fit.plan import Randomness
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import CropStore, Entry, entry_id
