@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from functools import partial
 from typing import Any
 
@@ -113,14 +114,72 @@ def bare_step(network: SegmentNetwork, shape: tuple[int, ...], parts: int) -> Ca
     return step
 
 
+@dataclass(frozen=True)
+class Size:
+    """What a step is of.
+
+    Attributes:
+        batch: Segments.
+        micro_batch: Segments that go through the networks together.
+        length: Frames of a segment, L.
+        width: ``model.width``.
+        pixels: Side of the networks' input.
+    """
+
+    batch: int = 40
+    micro_batch: int = 2
+    length: int = 16
+    width: float = 1.0
+    pixels: int = 227
+
+
+def measure(size: Size, steps: int, wanted: str, flow_on_the_fly: bool) -> tuple[float, float]:
+    """Return the median seconds of a step and of a bare one, which take turns.
+
+    Args:
+        size: Of the step.
+        steps: That are counted, after one that is not.
+        wanted: ``trainer.precision`` of the whole step.
+        flow_on_the_fly: Whether flow is computed in the step.
+    """
+    data = DataConfig("facs", segment_length=size.length)
+    model = ModelConfig(width=size.width, input_size=size.pixels, weights=None)
+    streams = {name: build_frame_network(model, 6) for name in STREAMS}
+    network = build_segment_network(model, 6, size.length - 1, streams)
+    parts = size.batch // size.micro_batch
+    transform = partial(stream_inputs, streams=STREAMS, size=size.pixels, config=data.flow)
+    optimizer = OptimizerConfig(lr=1e-6)
+    module = Module(transform, network, optimizer, steps + 1, Randomness(0, 0, "vlan"))
+    shape = (size.micro_batch, size.length - 1, 3, size.pixels, size.pixels)
+    clock = Clock(bare_step(network, shape, parts))
+    trainer = pl.Trainer(
+        devices=1, max_steps=steps + 1, accumulate_grad_batches=parts,
+        precision=precision_of(wanted),  # type: ignore[arg-type]
+        logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False, callbacks=[clock],
+    )  # fmt: skip
+    count = (steps + 1) * parts
+    segments = Segments(count, size.micro_batch, size.length, not flow_on_the_fly)
+    trainer.fit(module, DataLoader(segments, batch_size=None))
+    whole, bare = (float(np.median(seen[1:])) for seen in (clock.seconds, clock.bares))
+    return whole, bare
+
+
+def precision_of(wanted: str) -> str:
+    """Return what ``trainer.precision`` is here."""
+    where = {"accelerator": "auto", "devices": 1, "num_nodes": 1}
+    return precision(where | {"precision": wanted})
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run steps of both kinds and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.step")
-    parser.add_argument("--batch-size", type=int, default=40)
-    parser.add_argument("--micro-batch", type=int, default=2)
-    parser.add_argument("--length", type=int, default=16, help="frames of a segment, L")
-    parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--input-size", type=int, default=227, help="px")
+    default = Size()
+    parser.add_argument("--batch-size", type=int, default=default.batch)
+    parser.add_argument("--micro-batch", type=int, default=default.micro_batch)
+    parser.add_argument("--length", type=int, default=default.length, help="frames of a segment, L")
+    parser.add_argument("--width", type=float, default=default.width)
+    parser.add_argument("--input-size", type=int, default=default.pixels, help="px")
     parser.add_argument("--steps", type=int, default=2, help="that are counted")
     parser.add_argument("--flow-on-the-fly", action="store_true")
     parser.add_argument(
@@ -131,37 +190,20 @@ def main(argv: list[str] | None = None) -> None:
     if given.batch_size % given.micro_batch:
         parser.error("--batch-size must be a multiple of --micro-batch")
     warnings.filterwarnings("ignore", ".*does not have many workers|.isinstance.treespec")
-    data = DataConfig("facs", segment_length=given.length)
-    model = ModelConfig(width=given.width, input_size=given.input_size, weights=None)
-    streams = {name: build_frame_network(model, 6) for name in STREAMS}
-    network = build_segment_network(model, 6, given.length - 1, streams)
-    size, parts = given.input_size, given.batch_size // given.micro_batch
-    transform = partial(stream_inputs, streams=STREAMS, size=size, config=data.flow)
-    steps = given.steps + 1
-    module = Module(transform, network, OptimizerConfig(lr=1e-6), steps, Randomness(0, 0, "vlan"))
-    shape = (given.micro_batch, given.length - 1, 3, size, size)
-    clock = Clock(bare_step(network, shape, parts))
-    asked = {"accelerator": "auto", "devices": 1, "num_nodes": 1, "precision": given.precision}
-    trainer = pl.Trainer(
-        devices=1, max_steps=steps, accumulate_grad_batches=parts, precision=precision(asked),  # type: ignore[arg-type]
-        logger=False, enable_checkpointing=False, enable_model_summary=False,
-        enable_progress_bar=False, callbacks=[clock],
-    )  # fmt: skip
-    segments = Segments(steps * parts, given.micro_batch, given.length, not given.flow_on_the_fly)
-    trainer.fit(module, DataLoader(segments, batch_size=None))
+    size = Size(given.batch_size, given.micro_batch, given.length, given.width, given.input_size)
+    whole, bare = measure(size, given.steps, given.precision, given.flow_on_the_fly)
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
-    whole, bare = (float(np.median(seen[1:])) for seen in (clock.seconds, clock.bares))
     table = Table(
-        "device", "threads", "batch", "micro-batch", "L", "px", "width", "precision", "s a step",
+        "device", "threads", "batch", "micro-batch", "L", "width", "px", "precision", "s a step",
         "s bare", "ratio", "memory of the process, GiB", "of the GPU, GiB",
     )  # fmt: skip
     on_gpu = torch.cuda.is_available()
     table.add_row(
         torch.cuda.get_device_name() if on_gpu else "cpu",
         str(torch.get_num_threads()),
-        *(str(v) for v in (given.batch_size, given.micro_batch, given.length, given.input_size)),
-        *(str(v) for v in (given.width, precision(asked))),
+        *(str(v) for v in astuple(size)),
+        precision_of(given.precision),
         *(f"{v:.2f}" for v in (whole, bare, whole / bare, held)),
         f"{torch.cuda.max_memory_allocated() / 2**30:.2f}" if on_gpu else "–",
     )
