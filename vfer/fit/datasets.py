@@ -14,6 +14,7 @@ from vfer.config.tree import DataConfig, StageConfig
 from vfer.corpora import Clip, Corpus
 from vfer.fit.frames import Frames
 from vfer.fit.plan import Randomness
+from vfer.fit.shuffle import shuffled
 from vfer.prepare.store import CropStore
 from vfer.segments.batch import SegmentBatch
 from vfer.segments.indices import Starts, pairs_of
@@ -98,7 +99,6 @@ class StepDataset(Dataset[SegmentBatch]):
         self.ends = np.cumsum(counts)  # of each clip's segments among all
         self.begins = self.ends - counts
         self.images = frames.length - 1 if single else 1
-        self._last: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         return self.config.iterations * len(self.shares)
@@ -106,10 +106,10 @@ class StepDataset(Dataset[SegmentBatch]):
     def samples(self, step: int) -> NDArray[np.int64]:
         """Return the samples of a step, ``(batch_size,)``: segment × images + image."""
         size, count = self.config.batch_size, int(self.ends[-1]) * self.images
-        places = np.arange(step * size, (step + 1) * size)
+        places, order = np.arange(step * size, (step + 1) * size), self.randomness.order
         return np.concatenate(
             [
-                self._order(epoch, count)[places[places // count == epoch] % count]
+                shuffled(places[places // count == epoch] % count, count, order(epoch))
                 for epoch in np.unique(places // count).tolist()
             ]
         )
@@ -120,12 +120,6 @@ class StepDataset(Dataset[SegmentBatch]):
         clips = np.searchsorted(self.ends, segments, side="right")
         starts = self.part.starts.at(clips, segments - self.begins[clips])
         return clips, starts, images
-
-    def _order(self, epoch: int, count: int) -> NDArray[np.int64]:
-        """Return the random order of an epoch's samples; the last one is kept, as it is long."""
-        if self._last is None or self._last[0] != epoch:
-            self._last = (epoch, self.randomness.order(epoch).permutation(count))
-        return self._last[1]
 
     def __getitem__(self, item: int) -> SegmentBatch:
         step, number = divmod(item, len(self.shares))
