@@ -525,6 +525,41 @@ def test_bf16_mixed_trains_float32_weights_and_is_scored_in_float32(cache, three
         assert 0 < difference < 0.02
 
 
+def only_room_for(monkeypatch, samples, after=0):
+    """Let a training step with more samples at a time fail as a full device does."""
+    step_of = StageModule.training_step
+
+    def step(module, batch, batch_idx):
+        if len(batch.label) > samples and module.global_step >= after:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return step_of(module, batch, batch_idx)
+
+    monkeypatch.setattr(StageModule, "training_step", step)
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_a_training_that_is_out_of_memory_goes_on_with_fewer_samples_at_a_time(
+    cache, tmp_path, monkeypatch, after
+):
+    words = (*LONG, "--model.dropout", 0, "--stages.spatial.batch_size", 12)
+    whole = train(open_tiny(cache, *words), tmp_path / "whole")
+    only_room_for(monkeypatch, 4, after)
+    parts = train(open_tiny(cache, *words), tmp_path / "parts")
+    for ours, theirs in zip(parts.network.parameters(), whole.network.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+    assert len(parts.curves) == len(whole.curves)
+    assert read_json(tmp_path / "parts" / "spatial" / "environment.json")["micro_batch"] == 3
+    assert "micro_batch" not in read_json(tmp_path / "whole" / "spatial" / "environment.json")
+
+
+def test_memory_that_does_not_do_for_one_sample_is_told_with_what_takes_less(
+    cache, tmp_path, monkeypatch
+):
+    only_room_for(monkeypatch, 0)
+    with pytest.raises(RuntimeError, match=r"One sample at a time is too much.*model\.width"):
+        train(open_tiny(cache), tmp_path)
+
+
 def test_gradients_are_clipped_under_bf16_too(cache, tmp_path):
     run = open_tiny(
         cache, "--trainer.precision", "bf16-mixed", "--stages.spatial.optimizer.clip_norm", 1e-9,

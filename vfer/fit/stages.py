@@ -4,6 +4,7 @@ A stage is a function of its inputs that leaves ``fold-<k>/<stage>/``: weights, 
 of the inputs. A stage that is there with the same key is not trained again.
 """
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,8 +137,12 @@ def stage_key(
 def train_stage(
     run: Run, fold: Fold, stage: Stage, before: Before, directory: Path,
     loggers: Sequence[Logger], console: Console, end: int | None = None,
+    micro_batch: int | None = None,
 ) -> TrainedStage:  # fmt: skip
     """Train one stage, resume it where it was interrupted, or find it again.
+
+    Where the device's memory does not do, it goes on from its last checkpoint with half as many
+    samples at a time; its ``environment.json`` says so.
 
     Args:
         run: What all folds share.
@@ -148,6 +153,10 @@ def train_stage(
         loggers: Beside the CSV logger.
         console: Where progress is shown.
         end: Iterations to train, if that is not the stage's whole number.
+        micro_batch: Samples at a time, if these are fewer than the config's.
+
+    Raises:
+        RuntimeError: If the memory does not do for one sample, or for several processes.
     """
     config = run.config
     settings: StageConfig = getattr(config.stages, stage.name)
@@ -173,12 +182,22 @@ def train_stage(
     left = first(lambda: resume(partial, key))
     if left.damaged:
         console.print(f"{fold.title} {stage.name}: its checkpoint is damaged; from the start")
-    stop = False
+    stop, short = False, ""
     if end:
         try:
-            fit_network(network, randomness, end, recorder, left, loggers, partial, console)
+            fit_network(
+                network, randomness, end, recorder, left, loggers, partial, console, micro_batch
+            )
         except Interrupted:  # in the last step: the stage is whole
             stop = True
+        except torch.OutOfMemoryError as error:  # while it is handled it holds what it has met
+            short = str(error).partition(".")[0]
+    if short:
+        del network, recorder
+        fewer = _fewer(f"stages.{stage.name}", settings, micro_batch, short, console)
+        return train_stage(
+            run, fold, stage, before, directory, loggers, console, end, micro_batch=fewer
+        )
     for parameter, flag in zip(network.parameters(), trained, strict=True):
         parameter.requires_grad_(flag)  # the next stage has its own ``frozen``
     network.to(device(config.trainer))
@@ -195,12 +214,37 @@ def train_stage(
         test = recorder.test(network)
     network.cpu()
     found = TrainedStage(network, key, tuple(recorder.points), test, seen, iteration)
-    first(lambda: _write(run, fold, stage, found, partial, directory))
+    first(lambda: _write(run, fold, stage, found, partial, directory, micro_batch))
     if shared is not None:
         first(lambda: share(directory, shared))
     if stop:
         raise KeyboardInterrupt
     return found
+
+
+def _fewer(
+    key: str, settings: StageConfig, micro_batch: int | None, why: str, console: Console
+) -> int:
+    """Return half of the samples that went through the network at a time, and free the device.
+
+    Raises:
+        RuntimeError: If that was one sample, or others train with this process.
+    """
+    many = min(micro_batch or settings.micro_batch or settings.batch_size, settings.batch_size)
+    if many == 1:
+        raise RuntimeError(
+            f"{why}. One sample at a time is too much for the memory: a smaller model.width or "
+            "model.input_size, or data.residency ram, takes less"
+        )
+    if world() > 1:  # the others would wait for this one
+        raise RuntimeError(f"{why}. Fewer samples at a time take less: --{key}.micro_batch")
+    console.print(
+        f"{key}: {why}; going on with {many // 2} samples at a time (micro_batch) instead of {many}"
+    )
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return many // 2
 
 
 def _read(
@@ -217,14 +261,17 @@ def _read(
 
 
 def _write(
-    run: Run, fold: Fold, stage: Stage, found: TrainedStage, partial: Path, directory: Path
-) -> None:
+    run: Run, fold: Fold, stage: Stage, found: TrainedStage, partial: Path, directory: Path,
+    micro_batch: int | None,
+) -> None:  # fmt: skip
     """Write a finished stage beside its place, then put it there."""
     state = {name: value.contiguous() for name, value in found.network.state_dict().items()}
     save_file(state, partial / WEIGHTS)
     write_json(
         partial / "environment.json",
-        made_with() | {"precision": precision(run.config.trainer)},
+        made_with()
+        | {"precision": precision(run.config.trainer)}
+        | ({} if micro_batch is None else {"micro_batch": micro_batch}),
     )
     write_record(
         partial,

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +37,13 @@ def transform_of(run: Run, stage: Stage) -> Transform:
     return partial(stream_inputs, streams=stage.streams, size=model.input_size, config=data.flow)
 
 
-def steps_of(run: Run, fold: Fold, stage: Stage, randomness: Randomness) -> StepDataset:
-    """Return the training batches of a stage, by step."""
+def steps_of(
+    run: Run, fold: Fold, stage: Stage, randomness: Randomness, micro_batch: int | None = None
+) -> StepDataset:
+    """Return a stage's training batches, by step, in parts as its config or ``micro_batch`` says."""
     settings: StageConfig = getattr(run.config.stages, stage.name)
+    if micro_batch is not None:
+        settings = replace(settings, micro_batch=micro_batch)
     needs_flow = "temporal" in stage.streams and not settings.augmentation.changes_flow
     frames = frames_of(run, needs_flow)
     return StepDataset(
@@ -48,7 +53,7 @@ def steps_of(run: Run, fold: Fold, stage: Stage, randomness: Randomness) -> Step
 
 def fit_network(
     network: StageNetwork, randomness: Randomness, end: int, recorder: CurveRecorder, left: Left,
-    loggers: Sequence[Logger], unfinished: Path, console: Console,
+    loggers: Sequence[Logger], unfinished: Path, console: Console, micro_batch: int | None = None,
 ) -> None:  # fmt: skip
     """Train a stage's network to its last iteration.
 
@@ -61,8 +66,10 @@ def fit_network(
         loggers: Beside the CSV logger.
         unfinished: The unfinished stage's folder.
         console: Where progress is shown.
+        micro_batch: Instead of the config's.
 
     Raises:
+        OutOfMemoryError: If the device's memory does not do.
         KeyboardInterrupt: If it was stopped; it can be resumed.
         Interrupted: If Ctrl-C was pressed in the last step.
     """
@@ -73,7 +80,7 @@ def fit_network(
     log = CSVLogger(unfinished, name="", version="", flush_logs_every_n_steps=1)
     with warnings.catch_warnings(action="ignore"):  # that it begins its file anew
         writer = log.experiment
-    steps = steps_of(run, fold, stage, randomness)
+    steps = steps_of(run, fold, stage, randomness, micro_batch)
     profile = Profile() if config.trainer["profile"] else None
     transform = recorder.transform if profile is None else profile.timed(recorder.transform)
     data = StageData(steps, transform, config.data.loaders)

@@ -26,6 +26,7 @@ MACHINE = (
     "platform",
     "threads",
     "precision",
+    "micro_batch",
     "python",
     "commit",
     "packages.",
