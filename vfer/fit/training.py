@@ -40,7 +40,7 @@ def transform_of(run: Run, stage: Stage) -> Transform:
 def steps_of(
     run: Run, fold: Fold, stage: Stage, randomness: Randomness, micro_batch: int | None = None
 ) -> StepDataset:
-    """Return a stage's training batches, by step, in parts as its config or ``micro_batch`` says."""
+    """Return a stage's batches by step, in parts as its config or ``micro_batch`` says."""
     settings: StageConfig = getattr(run.config.stages, stage.name)
     if micro_batch is not None:
         settings = replace(settings, micro_batch=micro_batch)
