@@ -64,8 +64,9 @@ def test_a_stage_goes_on_from_its_start_where_its_checkpoint_is_damaged(
     assert bytes_of(unfinished, *WHOLE) == bytes_of(bundle, *WHOLE)
 
 
-def test_a_half_written_row_of_the_log_does_not_stop_the_run(
-    bundle, cache, unfinished, monkeypatch  # noqa: F811
+@pytest.mark.parametrize("change", [lambda log: log + b"0.", lambda log: log[:10], lambda log: b""])
+def test_a_half_written_log_neither_stops_the_run_nor_loses_a_row(
+    bundle, cache, unfinished, monkeypatch, change  # noqa: F811
 ):  # fmt: skip
     whole = StageModule.training_step
 
@@ -77,10 +78,11 @@ def test_a_half_written_row_of_the_log_does_not_stop_the_run(
     with monkeypatch.context() as patch:
         patch.setattr(StageModule, "training_step", dies)
         assert fit(unfinished, cache, "--stages.checkpoint_every", 2) == 1
-    with (unfinished / "fold-1" / ".temporal.partial" / "metrics.csv").open("a") as log:
-        log.write("0.")
+    log = unfinished / "fold-1" / ".temporal.partial" / "metrics.csv"
+    log.write_bytes(change(log.read_bytes()))
     assert fit(unfinished, cache, "--stages.checkpoint_every", 2) == 0
-    assert bytes_of(unfinished, *WHOLE) == bytes_of(bundle, *WHOLE)
+    names = (*WHOLE, "fold-1/temporal/metrics.csv")
+    assert bytes_of(unfinished, *names) == bytes_of(bundle, *names)
 
 
 @pytest.mark.parametrize("name", ["fold-0/vlan/weights.safetensors", "fold-1/spatial/metrics.csv"])

@@ -21,10 +21,11 @@ from vfer.fit.evaluation import Probabilities, evaluate, measure
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Stage
 from vfer.fit.run import Fold, Run, frames_of
-from vfer.fit.stage_folder import UNFINISHED
+from vfer.fit.stage_folder import KEPT_LOG, LOG, UNFINISHED
 from vfer.networks.stage import StageNetwork
 from vfer.results.tables import CurvePoint
 from vfer.runtime.console import ENDING, bar
+from vfer.runtime.files import atomic_write
 
 
 class CurveRecorder(Callback):
@@ -194,9 +195,15 @@ class Checkpoints(Callback):
                 self._place(trainer)
 
     def _place(self, trainer: pl.Trainer) -> None:
-        """Give a checkpoint its name; a process killed before goes on from the last one."""
+        """Give a checkpoint its name; a process killed before goes on from the last one.
+
+        The log is kept as it is now: Lightning writes that file over, not beside.
+        """
         for logger in trainer.loggers:
             logger.save()
+        log = self.path.with_name(LOG)
+        if trainer.is_global_zero and log.is_file():
+            atomic_write(self.path.with_name(KEPT_LOG), log.read_bytes())
         if trainer.is_global_zero:
             self.path.with_name(UNFINISHED).replace(self.path)
         self._written = False

@@ -36,7 +36,8 @@ def check_output(output: Path, config: Config) -> None:
         keys = differing(config.tree, before)
         if keys:
             raise UsageError(
-                f"{output} holds a run with another config; differing keys: {', '.join(keys)}. "
+                f"{output} holds a run with another config ({record.name}); differing keys: "
+                f"{', '.join(keys)}. "
                 "Choose another folder with --output DIR, or remove this one"
             )
     elif any(not _may_be_there(path) for path in output.glob("*")):

@@ -27,6 +27,8 @@ from vfer.runtime.files import (
 )
 
 CHECKPOINT, UNFINISHED = "checkpoint.ckpt", "checkpoint.tmp"
+LOG, KEPT_LOG = "metrics.csv", "checkpoint.csv"
+"""The log of a stage, and as it was at the checkpoint."""
 
 
 def find_source(
@@ -157,8 +159,8 @@ def write_record(partial: Path, record: dict[str, Any]) -> None:
 
     What an interrupted training has left beside them is removed.
     """
-    for path in (partial / CHECKPOINT, partial / UNFINISHED, partial / "key"):
-        path.unlink(missing_ok=True)
+    for name in (CHECKPOINT, UNFINISHED, KEPT_LOG, "key"):
+        (partial / name).unlink(missing_ok=True)
     for path in partial.glob(".*.tmp"):
         path.unlink()
     files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
@@ -185,7 +187,7 @@ def resume(partial: Path, key: str) -> Left:
 
     Whatever else is in the folder is removed.
     """
-    checkpoint, said, log = partial / CHECKPOINT, partial / "key", partial / "metrics.csv"
+    checkpoint, said, log = partial / CHECKPOINT, partial / "key", partial / KEPT_LOG
     known = said.is_file() and said.read_bytes() == key.encode()
     if known and _is_whole(checkpoint):
         return Left(checkpoint, _rows(log))
@@ -206,10 +208,8 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def _rows(log: Path) -> list[dict[str, str]]:
-    """Return the rows of a log; one that a killed process has written in part is left out."""
-    try:
-        with log.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (FileNotFoundError, ValueError, csv.Error):
+    """Return the rows of a log; none of one that is not there."""
+    if not log.is_file():
         return []
-    return [row for row in rows if None not in row.values() and row.get("step", "").isdecimal()]
+    with log.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

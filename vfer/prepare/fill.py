@@ -24,7 +24,7 @@ from vfer.prepare.doubts import MOST, doubts
 from vfer.prepare.sources import outside
 from vfer.prepare.store import CropStore, Entry, flow_key, store_at, store_key
 from vfer.runtime.console import bar
-from vfer.runtime.files import atomic_write, key_of, lock
+from vfer.runtime.files import atomic_write, key_of, lock, remove_leftovers
 from vfer.runtime.pool import Died, cores, impatient, outcomes
 from vfer.segments.indices import Starts, nearest_stride
 from vfer.video import ATTEMPTS, Chunk, Decode, VideoError, decode
@@ -129,6 +129,7 @@ def fill(
         while not _is_full(store, corpus, key):
             time.sleep(1)
     if number == 0:
+        remove_leftovers(store.directory, ".manifest.csv.*.tmp")
         store.write_manifest(corpus)
         store.write_records(corpus)
     return store

@@ -162,7 +162,9 @@ def _read_fold(
             )
     for name in TABLES:
         if sha256(directory / name) != marker.get("files", {}).get(name):
-            raise ValueError(f"{directory / name} has changed since the fold was finished")
+            raise ValueError(
+                f"{directory / name} has changed since the fold was finished, by {MARKER}"
+            )
     return read_tables(directory, classes), marker.get("key", "")
 
 
