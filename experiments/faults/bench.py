@@ -88,10 +88,11 @@ class Bench:
     Args:
         folder: Where; empty.
         seed: Of what is random in trials.
+        quick: Whether of several commands only the first is tried.
     """
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
-        self.folder, self.seed = folder.resolve(), seed
+    def __init__(self, folder: Path, seed: int = 0, quick: bool = False) -> None:
+        self.folder, self.seed, self.quick = folder.resolve(), seed, quick
         self.corpus = self.folder / "corpus"
         self.said = self.folder / "said"
         self._left: dict[str, Undisturbed] = {}
@@ -132,6 +133,10 @@ class Bench:
         if name == "sweep":
             return ["sweep", str(self.corpus / "sweep.yaml"), "--output=sweep", *settings]
         return [name.replace("draw", "prepare"), *settings] + ["--output=run"] * (name == "fit")
+
+    def some(self, *names: str) -> tuple[str, ...]:
+        """Return the commands to try of several: all, or the first where it must be quick."""
+        return names[:1] if self.quick else names
 
     def rng(self, *purpose: object) -> np.random.Generator:
         """Return what something is drawn from, the same for the same seed."""

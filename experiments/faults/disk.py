@@ -12,7 +12,7 @@ from experiments.faults.shim import Fault
 
 def full_disk(bench: Bench, most: int | None) -> Iterator[Row]:
     """Let no file grow beyond a size, of each that a command writes a byte less than it needs."""
-    for command in ("prepare", "fit", "predict"):
+    for command in bench.some("fit", "prepare", "predict"):
         world = bench.world(command)
         before = tree(world)
         bench.left(command)
@@ -37,7 +37,7 @@ def _lasting(bench: Bench, most: int | None) -> Iterator[Row]:
     """Let everything but reading fail from some operation on, as where a quota is used up."""
     reasons = (("a quota is used up", errno.EDQUOT), ("the folder becomes read-only", errno.EROFS))
     for said, code in reasons:
-        for command in ("prepare", "fit"):
+        for command in bench.some("prepare", "fit"):
             done = bench.left(command).operations
             row = Row(f"{said} in {command}")
             for number in spread(len(done), min(most or 12, 12)):

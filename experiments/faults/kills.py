@@ -54,14 +54,15 @@ def _begun(world: Path, place: str) -> Callable[[], bool]:
 def random_kills(bench: Bench, most: int | None) -> Iterator[Row]:
     """Kill each command at random moments; every second time its helpers live on."""
     most = most or 12
-    for command in ("draw", "prepare", "report", "predict", "sweep"):
+    for command in bench.some("prepare", "draw", "report", "predict", "sweep"):
         row = Row(f"kill -9 in {'drawing and preparing' if command == 'draw' else command}")
         rng = bench.rng("kill", command)
         for number in range(max(1, most // 4) if command == "sweep" else most):
             after = rng.uniform(0, bench.left(command).seconds)
             _kill(bench, row, command, lambda: True, after, alone=bool(number % 2))
         yield row
-    for phase, (begin, end) in PHASES.items():
+    for phase in bench.some("vlan", "spatial", "temporal", "scoring"):
+        begin, end = PHASES[phase]
         row = Row(f"kill -9 in fit, {phase}")
         rng = bench.rng("kill", phase)
         seconds = _phase_seconds(bench, begin, end)
@@ -69,6 +70,8 @@ def random_kills(bench: Bench, most: int | None) -> Iterator[Row]:
             fold = rng.integers(FOLDS)
             _kill(bench, row, "fit", f"run/fold-{fold}/{begin}", rng.uniform(0, seconds))
         yield row
+    if bench.quick:
+        return
     row = Row("kill -9 in fit, bundle")
     rng = bench.rng("kill", "bundle")
     seconds = _phase_seconds(bench, f"../fold-{FOLDS - 1}/fold.json", "../files.json")
@@ -106,13 +109,9 @@ def _kill(
     row.add(f"after {after:.3f} s{' of its parent alone' * alone}", lost)
 
 
-COMMANDS = ("prepare", "fit", "report", "predict")
-"""Whose file operations fail, each in its turn."""
-
-
 def operation_faults(bench: Bench, most: int | None) -> Iterator[Row]:
     """Let the N-th file operation fail, and be the last, for every N until a run needs fewer."""
-    for command in COMMANDS:
+    for command in bench.some("fit", "prepare", "report", "predict"):
         done = bench.left(command).operations
         writes = [n for n, line in enumerate(done, 1) if not line.startswith("read ")]
         failing = Row(f"N-th of {len(done)} file operations fails in {command}")

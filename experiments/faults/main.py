@@ -23,10 +23,10 @@ from experiments.faults.child import warm
 Rows = Callable[[Bench, int | None], Iterator[Row]]
 GROUPS: dict[str, tuple[Rows, int | None, int]] = {
     "kills": (kills.random_kills, 12, 1),
-    "operations": (kills.operation_faults, None, 3),
+    "operations": (kills.operation_faults, None, 2),
     "disk": (disk.full_disk, None, 1),
-    "damage": (disk.damaged_files, None, 4),
-    "videos": (videos.mutated_videos, 1000, 20),
+    "damage": (disk.damaged_files, None, 2),
+    "videos": (videos.mutated_videos, 1000, 15),
     "together": (together.several, 10, 1),
     "signals": (together.signals, 12, 1),
     "sweepers": (together.sweepers, 3, 0),
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     # No TemporaryDirectory: forked processes would remove it when they end.
     folder = given.folder or Path(tempfile.mkdtemp(prefix="faults-"))
     try:
-        bench = Bench(folder, given.seed)
+        bench = Bench(folder, given.seed, given.quick)
         for name in given.only or GROUPS:
             make, full, quick = GROUPS[name]
             most = given.trials or (quick if given.quick else full)

@@ -19,11 +19,13 @@ WORKERS = 8
 def several(bench: Bench, most: int | None) -> Iterator[Row]:
     """Let several processes work in one folder."""
     trials = most or 10
-    for name in ("prepare", "fit"):
+    for name in bench.some("fit", "prepare"):
         row = Row(f"two {name} in one folder at once")
         for number in range(trials):
             row.add(str(number), _two(bench, name, number))
         yield row
+    if bench.quick:
+        return
     row = Row("two fit of different configs with one output")
     for number in range(trials):
         row.add(str(number), _different(bench, number))
@@ -109,8 +111,8 @@ def _remove(path: Path) -> None:
 
 def signals(bench: Bench, most: int | None) -> Iterator[Row]:
     """Ask commands to end at random moments."""
-    for name in ("fit", "prepare"):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for name in bench.some("fit", "prepare"):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[: 1 if bench.quick else 3]:
             row = Row(f"{number.name} to {name}")
             for trial in range(most or 12):
                 world = bench.world(name)
