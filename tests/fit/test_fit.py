@@ -206,7 +206,7 @@ def test_ctrl_c_is_status_130_and_the_run_goes_on(bundle, cache, tmp_path, capsy
 def test_a_training_that_diverges_is_said_to(cache, tmp_path, capsys):
     assert fit(tmp_path / "run", cache, "--stages.spatial.optimizer.lr", 1e30) == 1
     error = capsys.readouterr().err
-    assert "fold 0, stage spatial" in error
+    assert "fold 0 spatial" in error
     assert "diverged" in error
 
 

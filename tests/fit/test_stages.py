@@ -30,7 +30,7 @@ from vfer.fit.module import StageModule
 from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.run import open_run, split
 from vfer.fit.stages import build, train_stage
-from vfer.fit.training import transform_of
+from vfer.fit.training import steps_of, transform_of
 from vfer.results.tables import read_tables
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import read_json
@@ -523,6 +523,28 @@ def test_bf16_mixed_trains_float32_weights_and_is_scored_in_float32(cache, three
             assert ours.dtype == torch.float32
             difference = max(difference, (ours - theirs).abs().max().item())
         assert 0 < difference < 0.02
+
+
+@pytest.mark.parametrize("bad", [3, 6])
+def test_a_loss_that_is_no_number_stops_the_training_and_names_its_clips(
+    cache, tmp_path, monkeypatch, bad
+):
+    run = open_tiny(cache, "--stages.spatial.measure_every", 0)
+    forward, seen = StageModule.forward, []
+
+    def broken(module, images):
+        seen.append(module.global_step)
+        return forward(module, images) * (float("nan") if module.global_step == bad - 1 else 1)
+
+    monkeypatch.setattr(StageModule, "forward", broken)
+    with pytest.raises(ValueError, match=f"fold 0 spatial: .* iteration {bad} is nan") as error:
+        train(run, tmp_path)
+    assert seen == list(range(min(bad + 1, 6)))
+    fold = split(run, 0)
+    steps = steps_of(run, fold, stage_of(run, "spatial"), Randomness(0, 0, "spatial"))
+    labels = [clip.emotion for clip in fold.train.clips if clip.name in str(error.value)]
+    drawn = {run.corpus.classes[label] for label in steps[bad - 1].label.tolist()}
+    assert set(labels) == drawn
 
 
 def only_room_for(monkeypatch, samples, after=0):

@@ -16,7 +16,7 @@ from rich.console import Console
 from torch import Tensor
 
 from vfer.fit.datamodule import Transform
-from vfer.fit.datasets import ClipDataset
+from vfer.fit.datasets import ClipDataset, StepDataset
 from vfer.fit.evaluation import Probabilities, evaluate, measure
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Stage
@@ -130,6 +130,44 @@ class CurveRecorder(Callback):
         self._recent = list(state_dict["recent"])
         self.best, self._best_accuracy = state_dict["best"], state_dict["best_accuracy"]
         self.best_weights = state_dict["best_weights"]
+
+
+class FiniteLoss(Callback):
+    """Stops a training whose loss is no number, and names the clips of its batch.
+
+    A step's loss is looked at after the next step, so that nothing waits for the device.
+
+    Args:
+        steps: The batches.
+        title: Of fold and stage.
+    """
+
+    def __init__(self, steps: StepDataset, title: str) -> None:
+        self.steps, self.title = steps, title
+        self._before: tuple[int, Tensor] | None = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object,
+        batch_idx: int,
+    ) -> None:  # fmt: skip
+        """Look at the last step's loss."""
+        if _ends_step(trainer, batch_idx):
+            self._look()
+            self._before = trainer.global_step, trainer.callback_metrics["loss"].detach()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the very last one's."""
+        self._look()
+
+    def _look(self) -> None:
+        if self._before is None or self._before[1].isfinite():
+            return
+        number, loss = self._before
+        raise ValueError(
+            f"{self.title}: the loss of iteration {number} is {float(loss)}: the training "
+            "diverged, a smaller learning rate helps, or a clip of its batch is odd: "
+            f"{', '.join(self.steps.clips(number - 1))}"
+        )
 
 
 def _ends_step(trainer: pl.Trainer, batch_idx: int) -> bool:

@@ -121,6 +121,11 @@ class StepDataset(Dataset[SegmentBatch]):
         starts = self.part.starts.at(clips, segments - self.begins[clips])
         return clips, starts, images
 
+    def clips(self, step: int) -> list[str]:
+        """Return the names of the clips in a step's batch, each once."""
+        clips = self.places(self.samples(step))[0]
+        return [self.part.clips[clip].name for clip in np.unique(clips).tolist()]
+
     def __getitem__(self, item: int) -> SegmentBatch:
         step, number = divmod(item, len(self.shares))
         places = self.shares[number]

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 
 from vfer.config.tree import StageConfig
-from vfer.fit.callbacks import Checkpoints, CurveRecorder, StepBar
+from vfer.fit.callbacks import Checkpoints, CurveRecorder, FiniteLoss, StepBar
 from vfer.fit.datamodule import StageData, Transform
 from vfer.fit.datasets import StepDataset
 from vfer.fit.loggers import Logger
@@ -85,7 +85,7 @@ def fit_network(
     transform = recorder.transform if profile is None else profile.timed(recorder.transform)
     data = StageData(steps, transform, config.data.loaders)
     checkpoints = Checkpoints(unfinished / CHECKPOINT, config.stages.checkpoint_every)
-    callbacks: list[Callback] = [recorder, checkpoints]
+    callbacks: list[Callback] = [FiniteLoss(steps, name), recorder, checkpoints]
     if config.trainer["enable_progress_bar"] is not False:
         callbacks.append(StepBar(console, name))
     if profile is not None:
