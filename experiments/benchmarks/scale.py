@@ -31,8 +31,9 @@ from vfer.config.tree import Config
 from vfer.corpora import EMOTIONS, Corpus
 from vfer.corpora.manifest import FACTS
 from vfer.faces.settings import HEIGHT, WIDTH
+from vfer.fit.opening import groups_of
 from vfer.fit.plan import Randomness, stages_of
-from vfer.fit.run import Run, groups_of, split
+from vfer.fit.run import Run, split
 from vfer.fit.stages import stage_key
 from vfer.fit.training import steps_of
 from vfer.prepare.corpus import open_corpus

@@ -15,7 +15,7 @@ from vfer.config.keys import differing
 from vfer.config.parser import parse
 from vfer.config.tree import DataConfig
 from vfer.corpora import EMOTIONS, baum1s, cremad, enterface05, manifest, ravdess, rml, savee
-from vfer.fit.run import groups_of
+from vfer.fit.opening import groups_of
 from vfer.folds import losgo
 from vfer.prepare.corpus import check_root, open_corpus, read_copy, restrict
 from vfer.runtime.console import UsageError

@@ -11,7 +11,7 @@ from tests.corpora.wild import small_copy
 from vfer.config.parser import parse
 from vfer.config.tree import DataConfig
 from vfer.corpora import dfew, mafw
-from vfer.fit.run import groups_of
+from vfer.fit.opening import groups_of
 from vfer.prepare.check import compare_copy
 from vfer.prepare.corpus import open_corpus
 from vfer.runtime.console import UsageError

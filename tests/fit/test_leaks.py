@@ -11,8 +11,9 @@ from rich.console import Console
 from vfer.config.parser import parse
 from vfer.fit.evaluation import measure
 from vfer.fit.main import main
+from vfer.fit.opening import open_run
 from vfer.fit.plan import Randomness, stages_of
-from vfer.fit.run import open_run, split
+from vfer.fit.run import split
 from vfer.fit.stages import train_stage
 from vfer.fit.training import steps_of
 from vfer.results.clips import read_clips

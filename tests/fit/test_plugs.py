@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from vfer.config.parser import parse
 from vfer.fit.main import main
 from vfer.fit.module import StageModule
+from vfer.fit.opening import open_run
 from vfer.fit.plan import stages_of
-from vfer.fit.run import open_run, split
+from vfer.fit.run import split
 from vfer.fit.stages import stage_key, train_stage
 from vfer.runtime.files import read_json
 from vfer.verify import main as verify

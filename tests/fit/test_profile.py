@@ -10,9 +10,10 @@ from torch import nn
 from vfer.config.parser import parse
 from vfer.config.tree import OptimizerConfig
 from vfer.fit.module import StageModule
+from vfer.fit.opening import open_run
 from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.profile import PARTS, flop
-from vfer.fit.run import open_run, split
+from vfer.fit.run import split
 from vfer.fit.stages import train_stage
 from vfer.networks.streams import FrameNetwork
 from vfer.segments.batch import StreamInputs

@@ -27,8 +27,9 @@ from vfer.fit.frames import Frames
 from vfer.fit.loggers import StageLogger
 from vfer.fit.main import main
 from vfer.fit.module import StageModule
+from vfer.fit.opening import open_run
 from vfer.fit.plan import Randomness, stages_of
-from vfer.fit.run import open_run, split
+from vfer.fit.run import split
 from vfer.fit.stages import build, train_stage
 from vfer.fit.training import steps_of, transform_of
 from vfer.results.tables import read_tables

@@ -13,8 +13,9 @@ from vfer.fit.environment import group_of, write_environment
 from vfer.fit.final import train_final
 from vfer.fit.loggers import Tracker
 from vfer.fit.losgo import finish, run_fold
+from vfer.fit.opening import groups_of, open_run
 from vfer.fit.output import check_output
-from vfer.fit.run import Run, groups_of, open_run, run_key
+from vfer.fit.run import Run, run_key
 from vfer.fit.trial import try_plugs
 from vfer.fit.watch import make_page
 from vfer.prepare.corpus import open_corpus

@@ -7,7 +7,7 @@ import numpy as np
 from vfer.config.tree import Config, DataConfig
 from vfer.corpora import EMOTIONS, Clip, Corpus
 from vfer.fit.budget import ASSUMED, COMPUTED, COUNTED, Extent
-from vfer.fit.run import groups_of
+from vfer.fit.opening import groups_of
 from vfer.prepare.corpus import adapter_of, drawn_at, read_copy, restrict
 from vfer.prepare.fill import open_store
 from vfer.prepare.store import CropStore, flow_key

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from vfer.config.tree import Config
 from vfer.fit.command import fit
-from vfer.fit.run import open_run
+from vfer.fit.opening import open_run
 
 
 def fit_in_parallel(

@@ -27,8 +27,9 @@ from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.fit.budget import Costs, Extent, StageCost, extrapolate
 from vfer.fit.callbacks import CurveRecorder
 from vfer.fit.module import StageModule
+from vfer.fit.opening import plugs_of
 from vfer.fit.plan import Randomness, Stage, stages_of
-from vfer.fit.run import Fold, Run, Seen, plugs_of, split
+from vfer.fit.run import Fold, Run, Seen, split
 from vfer.fit.stage_folder import Left
 from vfer.fit.stages import Before, TrainedStage, build
 from vfer.fit.training import fit_network, steps_of, transform_of
