@@ -28,7 +28,7 @@ from rich.table import Table
 
 from vfer.config.parser import parse
 from vfer.config.tree import Config
-from vfer.corpora import EMOTIONS, Corpus
+from vfer.corpora import EMOTIONS, Clip, Corpus
 from vfer.corpora.manifest import FACTS
 from vfer.faces.settings import HEIGHT, WIDTH
 from vfer.fit.opening import groups_of
@@ -70,6 +70,7 @@ def make(folder: Path, clips: int) -> None:
         store.add(Entry(f"array {k}", "ok", frames=FRAMES, look=look(crops)), crops)
     arrays = [store.entry(f"array {k}") for k in range(min(clips, ARRAYS))]
     modified = video.stat().st_mtime_ns
+    made: list[Clip] = []
     rows = ["path,subject,emotion"]
     for i in range(clips):
         name, k = f"clip {i}", i % len(arrays)
@@ -79,6 +80,9 @@ def make(folder: Path, clips: int) -> None:
         entry = replace(arrays[k], clip=name, source=f"{i:064}", modified=modified, fps=25.0)
         record = store.directory / "clips" / f"{entry_id(name)}.json"
         record.write_text(json.dumps(asdict(entry)))
+        store._entries[name] = entry  # as of those who prepared them
+        made.append(Clip(name, folder / f"{name}.avi", "1", "fear"))
+    store.write_records(Corpus("clips", EMOTIONS, tuple(made)))
     (folder / "clips.csv").write_text("\n".join(rows) + "\n")
 
 

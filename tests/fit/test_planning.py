@@ -98,8 +98,8 @@ def test_a_curve_has_a_point_every_so_many_steps_and_at_the_end(iterations, ever
 
 
 def test_times_are_written_with_three_digits():
-    said = [duration(seconds) for seconds in (0.01234, 5.678, 754, 80_000)]
-    assert said == ["12.3 ms", "5.68 s", "12.6 min", "22.2 h"]
+    said = [duration(seconds) for seconds in (0.01234, 5.678, 754, 80_000, 4e6)]
+    assert said == ["12.3 ms", "5.68 s", "12.6 min", "22.2 h", "1111 h"]
 
 
 def plan(capsys, *words):

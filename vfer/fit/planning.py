@@ -70,7 +70,7 @@ def amount(line: Line) -> str:
     """Write a figure with three digits: bytes in MB or GB, times in ms, s, min or hours."""
     if line.unit == "B":
         over = line.value >= 1e9
-        return f"{line.value / (1e9 if over else 1e6):.3g} {'GB' if over else 'MB'}"
+        return f"{_digits(line.value / (1e9 if over else 1e6))} {'GB' if over else 'MB'}"
     if line.unit == "s":
         return duration(line.value)
     return f"{line.value:,.0f}".replace(",", " ")
@@ -79,9 +79,13 @@ def amount(line: Line) -> str:
 def duration(seconds: float) -> str:
     """Write a time with three digits."""
     if seconds < 1:
-        return f"{1000 * seconds:.3g} ms"
+        return f"{_digits(1000 * seconds)} ms"
     if seconds < 100:
-        return f"{seconds:.3g} s"
+        return f"{_digits(seconds)} s"
     if seconds < 6000:
-        return f"{seconds / 60:.3g} min"
-    return f"{seconds / 3600:.3g} h"
+        return f"{_digits(seconds / 60)} min"
+    return f"{_digits(seconds / 3600)} h"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
