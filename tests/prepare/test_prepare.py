@@ -44,7 +44,7 @@ def corpus(facs_root):
 
 @pytest.fixture
 def console():
-    return Console(file=StringIO(), width=200)
+    return Console(file=StringIO(), width=1000)  # no line is wrapped
 
 
 def settings(cache, **others):
