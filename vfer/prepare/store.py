@@ -125,6 +125,7 @@ class CropStore:
         self.directory = directory
         self._entries: dict[str, Entry] = {}
         self._checked: set[Path] = set()
+        self._read_at = -1  # when the records that were read at once had been written
         # Opening costs more than reading; each open map holds a file handle.
         self._map = lru_cache(maxsize=256)(_map)
 
@@ -146,12 +147,14 @@ class CropStore:
         return self._entries[clip]
 
     def read_records(self) -> None:
-        """Read all records at once, if ``.records.jsonl`` is as new as they are."""
+        """Read all records at once, if ``.records.jsonl`` is as new as they are, and whole."""
         try:
-            with (self.directory / _RECORDS).open(encoding="utf-8") as file:
-                if json.loads(file.readline()) == self._state():
-                    found = [_entry(json.loads(line)) for line in file]
-                    self._entries = {one.clip: one for one in found if one is not None}
+            said, _, records = (self.directory / _RECORDS).read_bytes().partition(b"\n")
+            written = self._written()
+            if said == _state(written, records):
+                found = [_entry(json.loads(line)) for line in records.splitlines()]
+                self._entries = {one.clip: one for one in found if one is not None}
+                self._read_at = written
         except (OSError, ValueError):  # not there, or broken off: each record by itself
             return
 
@@ -159,19 +162,18 @@ class CropStore:
         """Write the records of a corpus that is prepared into one file for ``read_records``."""
         if not (self.directory / "clips").is_dir():  # there are none
             return
-        path, state = self.directory / _RECORDS, self._state()
-        if path.is_file():
-            with path.open(encoding="utf-8", errors="replace") as file:
-                if file.readline() == json.dumps(state) + "\n":
-                    return
+        written = self._written()
+        if written == self._read_at:  # it is as new, and whole
+            return
         entries = [self.entry(clip.name) for clip in corpus.clips if clip.excluded is None]
-        lines = [state, *map(asdict, entries)]
+        lines = [json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries]
+        records = "".join(lines).encode()
         with suppress(OSError):  # a full store may be read-only, and is read without
-            atomic_write(path, "".join(json.dumps(x, ensure_ascii=False) + "\n" for x in lines))
+            atomic_write(self.directory / _RECORDS, _state(written, records) + b"\n" + records)
 
-    def _state(self) -> dict[str, int]:
-        """Return what changes whenever a record is written or removed."""
-        return {"written": (self.directory / "clips").stat().st_mtime_ns}
+    def _written(self) -> int:
+        """Return when a record was last written or removed."""
+        return (self.directory / "clips").stat().st_mtime_ns
 
     def made_from(self, clip: Clip) -> tuple[str, str, int, float]:
         """Return the video of a clip: SHA-256, decoder, frames and frames a second.
@@ -317,6 +319,11 @@ class CropStore:
                 for c in corpus.clips
             ]
         )
+
+
+def _state(written: int, records: bytes) -> bytes:
+    """Return the first line of the file of all records: of when they are, and their hash."""
+    return json.dumps({"written": written, "sha256": hash_bytes(records).hexdigest()}).encode()
 
 
 def _read_entry(path: Path, clip: str) -> Entry:
