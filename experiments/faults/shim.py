@@ -26,6 +26,8 @@ _EVENTS = {
     "os.link": "link",
     "os.truncate": "write",
 }
+_BY_FOLDER = {"os.rename": 2, "os.remove": 1, "os.mkdir": 2, "os.rmdir": 1}
+"""Of each event where the folder is to which a path is relative, −1 without."""
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -90,6 +92,8 @@ class _Shim:
                 self.count("open" if arguments[2] & _WRITES else "read", path)
         elif event in _EVENTS:
             path = self.inside(arguments[0])
+            if event in _BY_FOLDER and arguments[_BY_FOLDER[event]] != -1:
+                path = None  # relative to an open folder, as rmtree does: only temporary ones here
             if path is not None:
                 self.count(_EVENTS[event], path)
 
