@@ -435,3 +435,14 @@ def test_crops_that_cannot_be_read_now_are_not_said_to_be_wrong(tmp_path, monkey
         with pytest.raises(OSError, match=r"Input/output error.*npy"):
             store.crops(ENTRY.clip)
     np.testing.assert_array_equal(store.crops(ENTRY.clip), random_crops(3))
+
+
+def test_crops_that_are_written_again_are_read_again_by_the_same_store(tmp_path):
+    store = CropStore(tmp_path)
+    for seed in (3, 4):
+        crops = np.full((3, 150, 110, 3), seed, np.uint8)
+        store.add(ENTRY, crops)
+        np.testing.assert_array_equal(store.crops(ENTRY.clip), crops)
+        flow = np.full((2, 2, 150, 110), seed, np.float16)
+        store.add_flow(ENTRY.clip, "key", flow)
+        np.testing.assert_array_equal(store.flow(ENTRY.clip, "key"), flow)

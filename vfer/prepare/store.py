@@ -223,6 +223,7 @@ class CropStore:
         name = entry_id(entry.clip)
         record = asdict(entry)
         self._entries.pop(entry.clip, None)
+        self._forget()
         (self.directory / "clips" / f"{name}.json").unlink(missing_ok=True)
         for flow in self.directory.glob(f"flow-*/{glob.escape(name)}.*"):
             flow.unlink()
@@ -234,6 +235,11 @@ class CropStore:
             record["crops"] = hash_bytes(data).hexdigest()
         record["digest"] = key_of(record)
         write_json(self.directory / "clips" / f"{name}.json", record)
+
+    def _forget(self) -> None:
+        """Let go of arrays that were read: what is written over would still be found in them."""
+        self._map.cache_clear()
+        self._checked.clear()
 
     def write_manifest(self, corpus: Corpus) -> None:
         """Write ``manifest.csv``: a row for each clip of a corpus, with all that is known of it."""
@@ -286,6 +292,7 @@ class CropStore:
             flow: ``(T−1, 2, 150, 110)`` float16, crop pixels a frame.
         """
         path = self._flow_path(clip, key)
+        self._forget()
         path.parent.mkdir(exist_ok=True)
         path.with_suffix(".json").unlink(missing_ok=True)
         data = array_bytes(flow)
