@@ -175,11 +175,13 @@ class Left(NamedTuple):
         checkpoint: None where there is none that is whole.
         log: Rows of ``metrics.csv``.
         damaged: Whether there is a checkpoint that is not as it was written.
+        logged: The last step that was logged, also after the checkpoint; -1 for none.
     """
 
     checkpoint: Path | None
     log: list[dict[str, str]]
     damaged: bool = False
+    logged: int = -1
 
 
 def resume(partial: Path, key: str) -> Left:
@@ -190,7 +192,7 @@ def resume(partial: Path, key: str) -> Left:
     checkpoint, said, log = partial / CHECKPOINT, partial / "key", partial / KEPT_LOG
     known = said.is_file() and said.read_bytes() == key.encode()
     if known and _is_whole(checkpoint):
-        return Left(checkpoint, _rows(log))
+        return Left(checkpoint, _rows(log), logged=_last_step(partial / LOG))
     damaged = known and checkpoint.exists()
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -213,3 +215,13 @@ def _rows(log: Path) -> list[dict[str, str]]:
         return []
     with log.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def _last_step(log: Path) -> int:
+    """Return the last step in a log that a killed process may have written in part; -1 for none."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+        steps = [row.get("step") or "" for row in csv.DictReader(text.splitlines())]
+    except (FileNotFoundError, csv.Error):
+        return -1
+    return max((int(step) for step in steps if step.isdecimal()), default=-1)

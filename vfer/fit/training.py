@@ -115,7 +115,7 @@ def fit_network(
         writer.metrics = [row for row in left.log if int(row["step"]) < step]
         writer.save()
         for logger in loggers:
-            logger.logged = max((int(row["step"]) for row in left.log), default=-1)
+            logger.logged = left.logged
     try:
         trainer.fit(module, data, ckpt_path=left.checkpoint, weights_only=True)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and SIGTERM
