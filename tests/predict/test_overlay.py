@@ -69,6 +69,15 @@ def test_frames_of_another_size_than_the_picture_keep_boxes_on_faces(told):
     assert rows.max() == pytest.approx(100, abs=2)
 
 
+@pytest.mark.parametrize("width", [160, 240, 480, 1280])
+def test_every_class_is_named_below_however_narrow_the_picture_is(told, width):
+    painter = Painter(told, width, 120)
+    names = painter.below.crop((0, painter.below.height - 2 * painter.size * len(painter.named),
+                                width - 7 * painter.size, painter.below.height))  # fmt: skip
+    assert [name for line in painter.named for name in line] == list(made.CLASSES)
+    assert all(has(np.asarray(names), colour, 10) > 20 for colour in (BLUE, RED, GREEN))
+
+
 def test_undecided_and_doubtful_windows_look_otherwise(told):
     (face,) = told.tracks
     grey = np.full((120, 160, 3), 128, np.uint8)

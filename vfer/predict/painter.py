@@ -1,5 +1,6 @@
 """Draws what is said of a face and of a video into its frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +56,8 @@ class Painter:
         """The strip and the names of the classes, without the cursor."""
         strip = draw_strip(self.timeline, self.looks, self.width, round(1.5 * self.size))
         rows, gap = strip.image.shape[0], self.size // 2
-        image = Image.new("RGB", (self.width, 2 * ((rows + 2 * self.size + gap) // 2)), BACK)
+        high = rows + 2 * self.size * len(self.named) + gap
+        image = Image.new("RGB", (self.width, 2 * (high // 2)), BACK)
         image.paste(Image.fromarray(strip.image), (0, gap))
         draw = ImageDraw.Draw(image)
         for number, lane in enumerate(strip.lanes):
@@ -64,21 +66,36 @@ class Painter:
                 top = gap + number * rows / len(strip.lanes) + strip.height / 2
                 draw.text((left, top), str(track.id), WHITE, self.font, "lm",
                           stroke_width=2, stroke_fill=BACK)  # fmt: skip
-        self._draw_names(draw, image.height - 1.1 * self.size, strip.left)
+        for number, names in enumerate(self.named):  # the last ones stand beside the times
+            middle = image.height - (2 * (len(self.named) - number) - 0.9) * self.size
+            end = self._draw_names(draw, names, middle)
+        if strip.left:
+            draw.text((end, middle), f"+{strip.left} faces", FAINT, self.font, "lm")
         return image
 
-    def _draw_names(self, draw: ImageDraw.ImageDraw, middle: float, left: int) -> None:
-        """Draw each class's colour and name, as far as there is room, and leave some for times."""
+    @cached_property
+    def named(self) -> list[list[str]]:
+        """The classes' names in lines that leave room for times on the right."""
+        lines: list[list[str]] = [[]]
         at = float(self.size) / 2
-        for name, look in self.looks.items():
-            wide = 1.6 * self.size + draw.textlength(name, self.font)
-            if at + wide > self.width - 9 * self.size:
-                break
-            draw.rectangle(_around(at + self.size / 2, middle, 0.35 * self.size), rgb(look.colour))
+        for name in self.looks:
+            wide = 2.1 * self.size + self.font.getlength(name)
+            if lines[-1] and at + wide > self.width - 9 * self.size:
+                lines.append([])
+                at = float(self.size) / 2
+            lines[-1].append(name)
+            at += wide
+        return lines
+
+    def _draw_names(self, draw: ImageDraw.ImageDraw, names: Sequence[str], middle: float) -> float:
+        """Draw a line of classes' colours and names; return where it ends, px."""
+        at = float(self.size) / 2
+        for name in names:
+            place = _around(at + self.size / 2, middle, 0.35 * self.size)
+            draw.rectangle(place, rgb(self.looks[name].colour))
             draw.text((at + 1.2 * self.size, middle), name, WHITE, self.font, "lm")
-            at += wide + 0.5 * self.size
-        if left:
-            draw.text((at, middle), f"+{left} faces", FAINT, self.font, "lm")
+            at += 2.1 * self.size + self.font.getlength(name)
+        return at
 
     def paint(self, frame: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
         """Draw what is said at a time.
@@ -158,7 +175,7 @@ class Painter:
         image.paste(self.below, (0, self.height))
         draw, whole = ImageDraw.Draw(image), self.timeline.video.duration
         at = min(self.width - 2, round(time / whole * self.width))
-        bottom = image.height - 2 * self.size
+        bottom = image.height - 2 * self.size * len(self.named)
         draw.rectangle((at - 1, self.height, at + 1, bottom), WHITE, BACK)
         middle = image.height - 1.1 * self.size
         draw.text((self.width - self.size / 2, middle), f"{time:.2f} / {whole:.2f} s", WHITE,
