@@ -11,11 +11,12 @@ from rich.console import Console
 from tests.conftest import crops_of
 from tests.prepare.test_sources import manifest_of
 from vfer.config.tree import DataConfig
+from vfer.corpora import Clip, Corpus
 from vfer.prepare.doubts import doubts
 from vfer.prepare.fill import print_usable
 from vfer.prepare.looks import look, look_alikes
 from vfer.prepare.main import main
-from vfer.prepare.store import CropStore
+from vfer.prepare.store import CropStore, Entry
 
 
 def flipped(rng, one, face, movement):
@@ -145,3 +146,21 @@ def test_what_looks_alike_is_kept_with_the_store_until_a_label_changes(made_stor
     assert list(doubts(replace(corpus, clips=tuple(same)), store)) == []
     monkeypatch.setattr("vfer.prepare.doubts.MOST", 1)
     assert list(doubts(corpus, store)) == []
+
+
+def test_what_looks_alike_is_found_again_where_its_file_is_damaged(tmp_path):
+    store = CropStore(tmp_path / "store")
+    crops = np.random.default_rng(0).integers(0, 256, (9, 150, 110, 3), np.uint8)
+    for name in ("a", "b"):
+        store.add(Entry(name, "ok", frames=9), crops)
+    clips = tuple(Clip(n, tmp_path / n, n, "fear") for n in ("a", "b"))
+    corpus = Corpus("twins", ("fear", "anger"), clips)
+    expected = list(doubts(corpus, store))
+    assert any("looks like" in why for _, why in expected)
+    path = store.directory / ".alike.json"
+    whole = path.read_text()
+    for text in ("", "[]", "{}", whole[:-9], whole.replace("pairs", "paiqs"),
+                 whole.replace("1", "7"), whole.replace("1", '"x"')):  # fmt: skip
+        path.write_text(text)
+        assert list(doubts(corpus, store)) == expected
+    assert path.read_text() == whole

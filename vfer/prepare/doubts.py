@@ -62,11 +62,11 @@ def _pairs(
 ) -> list[list[int]]:
     """Return ``look_alikes``, which the store keeps: it takes seconds of thousands of clips."""
     path, key = store.directory / ".alike.json", key_of([looks, subjects, labels])
-    with suppress(OSError, ValueError):  # not there yet, or broken off
+    with suppress(OSError, ValueError, KeyError, TypeError):  # not there yet, or damaged
         kept = read_json(path)
-        if kept["key"] == key:
+        if kept["key"] == key_of([key, kept["pairs"]]):
             return list(kept["pairs"])
     pairs = [[i, j] for i, j in look_alikes(looks, subjects, labels)]
     with suppress(OSError):  # a full store may be read-only
-        write_json(path, {"key": key, "pairs": pairs})
+        write_json(path, {"key": key_of([key, pairs]), "pairs": pairs})
     return pairs
