@@ -8,12 +8,11 @@ import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.config.test_ranges import NUMBERS, TINY, TYPES
+from tests.config.test_ranges import NUMBERS, TYPES, tree_with
 from vfer.config.keys import alternatives
 from vfer.config.parser import parse
 from vfer.config.ranges import range_of
 
-SETTINGS = TINY.read_text()
 numbers = st.integers() | st.integers(-3, 300) | st.floats() | st.floats(0, 2) | st.just(10**400)
 others = st.none() | st.booleans() | st.text(max_size=6) | st.just("nan") | st.just("1e400")
 values = numbers | others | st.lists(numbers | others, max_size=2) | st.dictionaries(
@@ -23,17 +22,10 @@ values = numbers | others | st.lists(numbers | others, max_size=2) | st.dictiona
 
 def taken(key, value):
     """Whether a config file with a value at a key is taken; what is said where it is not."""
-    tree = yaml.safe_load(SETTINGS)
-    node = tree
-    *parts, last = key.split(".")
-    for part in parts:
-        if not isinstance(node.get(part), dict):
-            node[part] = {}
-        node = node[part]
-    node[last] = value
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "c.yaml")
-        path.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
+        text = yaml.safe_dump(tree_with(key, value), allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
         try:
             parse("vfer.fit", ["--config", str(path)])
         except ValueError as error:  # status 2

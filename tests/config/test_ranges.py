@@ -27,8 +27,8 @@ CHOICES = sorted(
 )
 
 
-def said_of(tmp_path, key, value):
-    """What is said of a config file with a value at a key."""
+def tree_with(key, value):
+    """The tiny config with a value at a key."""
     tree = yaml.safe_load(TINY.read_text())
     node = tree
     *parts, last = key.split(".")
@@ -37,8 +37,13 @@ def said_of(tmp_path, key, value):
             node[part] = {}
         node = node[part]
     node[last] = value
+    return tree
+
+
+def said_of(tmp_path, key, value):
+    """What is said of a config file with a value at a key."""
     path = tmp_path / "c.yaml"
-    path.write_text(yaml.safe_dump(tree))
+    path.write_text(yaml.safe_dump(tree_with(key, value)))
     with pytest.raises(UsageError) as caught:
         parse("vfer.fit", ["--config", str(path)])
     return str(caught.value)

@@ -43,10 +43,8 @@ def test_a_damaged_stage_is_trained_again(bundle, cache, unfinished, name, chang
     assert verify([str(unfinished)]) == 0
 
 
-@pytest.mark.parametrize("change", [flip, halve])
-def test_a_stage_goes_on_from_its_start_where_its_checkpoint_is_damaged(
-    bundle, cache, unfinished, monkeypatch, capsys, change  # noqa: F811
-):  # fmt: skip
+def dies_at_step_4(patch):
+    """Let each stage's training die there."""
     whole = StageModule.training_step
 
     def dies(module, batch, batch_idx):
@@ -54,8 +52,15 @@ def test_a_stage_goes_on_from_its_start_where_its_checkpoint_is_damaged(
             raise MemoryError
         return whole(module, batch, batch_idx)
 
+    patch.setattr(StageModule, "training_step", dies)
+
+
+@pytest.mark.parametrize("change", [flip, halve])
+def test_a_stage_goes_on_from_its_start_where_its_checkpoint_is_damaged(
+    bundle, cache, unfinished, monkeypatch, capsys, change  # noqa: F811
+):  # fmt: skip
     with monkeypatch.context() as patch:
-        patch.setattr(StageModule, "training_step", dies)
+        dies_at_step_4(patch)
         assert fit(unfinished, cache, "--stages.checkpoint_every", 1) == 1
     change(unfinished / "fold-1" / ".temporal.partial" / "checkpoint.ckpt")
     capsys.readouterr()
@@ -68,15 +73,8 @@ def test_a_stage_goes_on_from_its_start_where_its_checkpoint_is_damaged(
 def test_a_half_written_log_neither_stops_the_run_nor_loses_a_row(
     bundle, cache, unfinished, monkeypatch, change  # noqa: F811
 ):  # fmt: skip
-    whole = StageModule.training_step
-
-    def dies(module, batch, batch_idx):
-        if module.trainer.global_step == 4:
-            raise MemoryError
-        return whole(module, batch, batch_idx)
-
     with monkeypatch.context() as patch:
-        patch.setattr(StageModule, "training_step", dies)
+        dies_at_step_4(patch)
         assert fit(unfinished, cache, "--stages.checkpoint_every", 2) == 1
     log = unfinished / "fold-1" / ".temporal.partial" / "metrics.csv"
     log.write_bytes(change(log.read_bytes()))
