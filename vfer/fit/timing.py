@@ -38,7 +38,7 @@ from vfer.networks.stage import StageNetwork
 from vfer.prepare.clip import prepare_clip
 from vfer.prepare.store import CropStore, Entry, flow_key
 from vfer.runtime.pool import cores
-from vfer.runtime.ranks import device
+from vfer.runtime.ranks import device, precision
 
 STEPS = 4
 """Of a timing; the first warms up and does not count."""
@@ -264,7 +264,7 @@ def _activations(run: Run, fold: Fold, stage: Stage, network: StageNetwork) -> i
         return value
 
     images = transform_of(run, stage)(one).images
-    half = "bf16" in str(run.config.trainer["precision"])
+    half = "bf16" in precision(run.config.trainer)
     with (
         torch.autocast(where.type, torch.bfloat16, enabled=half),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value),
