@@ -10,14 +10,14 @@ from experiments.reproduce.tables import compare
 from vfer.report.numbers import percent, pooled
 from vfer.report.parts import Grid, Section
 
-_ABSENT = "one network for both inputs: not there, no config shares one between the streams."
 NOTE = (
     "Of the first fold's model: parameters; operations of a segment in the networks, forward, two"
     " a multiply-add, optical flow not counted; seconds of processor time of a test clip, flow and "
     "networks, without decoding and finding faces. bf16 is a way of training: answers, and so "
     "their time, are in float32. int8 has weights of 8 bits in the fully connected layers "
     "(docs/export.md). Narrower networks and ResNet-18 start from random weights unless a file is"
-    " given, AlexNet from what model.weights says."
+    " given, AlexNet from what model.weights says. One network for both inputs is trained in one "
+    "stage, on as many images as the first line's three see together."
 )
 
 
@@ -85,7 +85,7 @@ def section(rows: Rows, measured: Mapping[str, Any]) -> Section:
             costs = (told["parameters"], told["flops"], told["seconds"])
             places.append(Place(found.row.title, accuracy["pooled"], *costs))
     cells.append(_int8(measured.get(INT8, {}), measured.get(WHOLE, {})))
-    text = [NOTE, f"Not tried: {_ABSENT}"]
+    text = [NOTE]
     if len(places) > 1:
         text.append(
             f"No other is at least as good in all four: {'; '.join(best(places))}. Accuracies are "

@@ -104,7 +104,7 @@ def plan(request: Request) -> list[Planned]:
         UsageError: If the config refuses an option, or a run's folder holds another run.
     """
     base = _base(request)
-    rows = rows_of(request.size, LENGTHS[request.size], base.data.segment_length, base.model.width)
+    rows = rows_of(request.size, LENGTHS[request.size], base)
     seeds = range(base.protocol.seed, base.protocol.seed + request.seeds)
     return [
         Planned(

@@ -5,11 +5,16 @@ in three tables, and is run once.
 """
 
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
+
+from vfer.config.tree import Config
 
 EXPERIMENTS = Path(__file__).parents[1]
 WHOLE = "whole"
 """The row of the paper's own method."""
+LONGER = "longer"
+"""The row of the paper's own method with more iterations than the paper's."""
 
 PARTS = {
     "table1": "Table 1: trained and non-trained schema",
@@ -108,30 +113,51 @@ SMALLER: dict[str, dict[str, tuple[str, ...]]] = {
 """What is made smaller of a row at a size, as further options of ``vfer.fit``."""
 
 
-def _smaller_rows(width: float) -> list[Row]:
-    """Return the rows with narrower networks, and of bf16.
-
-    Args:
-        width: ``model.width`` of `WHOLE`.
-    """
+def _smaller_rows(base: Config) -> list[Row]:
+    """Return the rows with narrower networks, one for both inputs, and of bf16."""
     rows = [
         Row(f"width_{name}", f"width {title} of it", ("future",),
-            words=(f"--model.width={share * width}", "--model.weights=null"))
+            words=(f"--model.width={share * base.model.width}", "--model.weights=null"))
         for name, title, share in (("half", "½", 0.5), ("quarter", "¼", 0.25))
     ]  # fmt: skip
-    return [*rows, Row("bf16", "bf16", ("future",), words=("--trainer.precision=bf16-mixed",))]
+    bf16 = Row("bf16", "bf16", ("future",), words=("--trainer.precision=bf16-mixed",))
+    return [*rows, _one_stream_row(base), bf16]
 
 
-def rows_of(size: str, lengths: tuple[int, ...], length: int, width: float) -> list[Row]:
+def _longer_row(base: Config) -> Row:
+    """Return the row with twice the iterations of the third stage."""
+    words = (f"--stages.vlan.iterations={2 * base.stages.vlan.iterations}",)
+    return Row(LONGER, "third stage twice as long", ("fig2",), words=words)
+
+
+def _one_stream_row(base: Config) -> Row:
+    """Return the row with one network for both inputs; it sees as many images as `WHOLE`."""
+    stages, model = base.stages, base.model
+    step = stages.network.batch_size * 2 * (base.data.segment_length - 1)
+    singles = sum(one.iterations * one.batch_size for one in (stages.spatial, stages.temporal))
+    segments = stages.vlan.iterations * stages.vlan.batch_size * 2 * (base.data.segment_length - 1)
+    given = {
+        "width": model.width,
+        "dropout": model.dropout,
+        "vlan_start": model.vlan_start,
+        "weights": "null" if model.weights is None else model.weights,
+    }
+    words = [f"--model.network.init_args.{key}={value}" for key, value in given.items()]
+    words.append(f"--stages.network.iterations={ceil((singles + segments) / step)}")
+    title = "one network for both inputs"
+    return Row("one_stream", title, ("future",), ("yardsticks/one_stream",), tuple(words))
+
+
+def rows_of(size: str, lengths: tuple[int, ...], base: Config) -> list[Row]:
     """List all rows in the order in which they are run.
 
     Args:
         size: ``tiny``, ``demo`` or ``full``.
         lengths: The frames of a segment of Figure 9.
-        length: Those of the corpus's config, which `WHOLE` has.
-        width: ``model.width`` of that config.
+        base: What all rows are laid over; `WHOLE` has its length of a segment.
     """
-    rows = [*_MODELS, *(length_row(one) for one in lengths if one != length)]
-    rows += [*YARDSTICKS, *_smaller_rows(width)]
+    length = base.data.segment_length
+    rows = [*_MODELS, _longer_row(base), *(length_row(one) for one in lengths if one != length)]
+    rows += [*YARDSTICKS, *_smaller_rows(base)]
     smaller = SMALLER.get(size, {})
     return [replace(row, words=(*row.words, *smaller.get(row.name, ()))) for row in rows]

@@ -8,9 +8,11 @@ import yaml
 
 from experiments.reproduce.rows import SMALLER, YARDSTICKS
 from experiments.yardsticks.models import R2Plus1D18, ResNet18, Swin3DT
+from experiments.yardsticks.one_stream import OneStream
 from vfer.config.parser import parse
 from vfer.fit.main import main
-from vfer.networks.build import try_on_noise
+from vfer.networks.build import build_frame_network, build_segment_network, try_on_noise
+from vfer.networks.settings import ModelConfig
 from vfer.runtime.files import read_json
 from vfer.verify import main as verify
 
@@ -77,3 +79,27 @@ def test_a_yardstick_runs_to_a_bundle_that_verifies(name, tmp_path, facs_words, 
     assert verify([str(tmp_path / "run")]) == 0, capsys.readouterr().out
     plugs = read_json(tmp_path / "run" / "environment.json")["plugs"]
     assert "experiments.yardsticks.models" in str(plugs)
+
+
+def test_one_network_for_both_inputs_is_the_papers_whose_streams_are_equal():
+    model = ModelConfig(width=0.03, input_size=64, dropout=0.0, vlan_start=-1.0)
+    single = build_frame_network(model, 6)
+    two = build_segment_network(model, 6, 3, {"spatial": single, "temporal": single})
+    one = OneStream(6, 3, width=0.03, dropout=0.0, vlan_start=-1.0)
+    one.stream.load_state_dict(single.stream.state_dict())
+    one.fc9.load_state_dict(two.fc9.state_dict())
+    images = {name: torch.rand(2, 3, 3, 64, 64) for name in ("spatial", "temporal")}
+    torch.testing.assert_close(one(images), two(images))
+    count = [sum(p.numel() for p in net.parameters()) for net in (single.stream, one, two)]
+    assert count[2] - count[1] == count[0]
+
+
+def test_one_network_for_both_inputs_runs_to_a_bundle_that_verifies(tmp_path, facs_words, capsys):
+    config = ROOT / "experiments" / "yardsticks" / "one_stream.yaml"
+    given = [
+        *("--config", ROOT / "configs" / "tiny.yaml", "--config", config, *facs_words),
+        *("--output", tmp_path / "run", "--data.cache", tmp_path),
+        "--model.network.init_args.width=0.05",
+    ]
+    assert main([str(word) for word in given]) == 0, capsys.readouterr().err
+    assert verify([str(tmp_path / "run")]) == 0, capsys.readouterr().out
