@@ -30,7 +30,7 @@ from vfer.corpora import EMOTIONS, Clip
 from vfer.corpora.facs.clip import draw_clip
 from vfer.corpora.facs.settings import FacsConfig
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
-from vfer.fit.datasets import ClipDataset, Part
+from vfer.fit.datasets import EvaluatedClips, Part
 from vfer.fit.evaluation import evaluate
 from vfer.fit.frames import Frames, Memory
 from vfer.flow.solver import horn_schunck
@@ -172,7 +172,7 @@ def evaluation(quick: bool) -> list[Row]:
         clip = Clip("clip", Path("clip"), "1", EMOTIONS[0])
         starts = Starts(np.array([frames]), length, data.windows)
         kept = Frames(store, data, memory=Memory({"clip": frames}, True, where))
-        dataset = ClipDataset(Part((clip,), (0,), starts), kept, EMOTIONS)
+        dataset = EvaluatedClips(Part((clip,), (0,), starts), kept, EMOTIONS)
 
         @torch.inference_mode()
         def alone() -> None:

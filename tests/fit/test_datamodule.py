@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vfer.config.tree import AugmentationConfig, DataConfig, StageConfig
 from vfer.corpora import Clip
 from vfer.fit.datamodule import StageData
-from vfer.fit.datasets import ClipDataset, Part, StepDataset, part, shares
+from vfer.fit.datasets import EvaluatedClips, Part, StepDataset, part, shares, thinned
 from vfer.fit.frames import Frames
 from vfer.fit.plan import Randomness
 from vfer.flow.settings import FlowConfig
@@ -288,29 +288,56 @@ def test_segments_rebuilt_from_a_clips_pairs_are_those_read_directly(made, confi
     config = replace(config, windows=rule)
     chosen = part(corpus, store, of("123"), config)
     frames = Frames(store, config)
-    dataset = ClipDataset(chosen, frames, corpus.classes)
+    dataset = EvaluatedClips(chosen, frames, corpus.classes)
     assert len(dataset) == 5
     for i, clip in enumerate(corpus.clips):
-        item = dataset[i]
+        ((item, counts, (segments,)),) = dataset.groups([i], 1)
         t = store.entry(clip.name).frames
         starts = windows(t, 5, rule.per_clip, rule.stride)
-        assert item.clip == i
-        assert item.segments.shape == (len(starts), 4)
-        for segment, start in zip(item.segments, starts.tolist(), strict=True):
+        assert segments.shape == (len(starts), 4)
+        for segment, start in zip(segments, starts.tolist(), strict=True):
             indices = expected_indices(t, 5, start)
             direct, flow = frames.read(clip.name, indices)
-            np.testing.assert_array_equal(item.pairs.frames[segment, 0], direct[:-1])
-            np.testing.assert_array_equal(item.pairs.frames[segment, 1], direct[1:])
-            np.testing.assert_array_equal(item.pairs.start[segment], indices[:-1])
+            np.testing.assert_array_equal(item.frames[segment, 0], direct[:-1])
+            np.testing.assert_array_equal(item.frames[segment, 1], direct[1:])
+            np.testing.assert_array_equal(item.start[segment], indices[:-1])
             if flow is not None:
-                np.testing.assert_array_equal(item.pairs.flow[segment, 0], flow)
-        pairs = [pair.numpy().tobytes() for pair in item.pairs.frames]
+                np.testing.assert_array_equal(item.flow[segment, 0], flow)
+        pairs = [pair.numpy().tobytes() for pair in item.frames]
         assert len(set(pairs)) == len(pairs)  # no pair is read twice
-        assert set(item.segments.flatten().tolist()) == set(range(len(pairs)))
-        assert item.pairs.label.tolist() == [corpus.classes.index(clip.emotion)] * len(pairs)
-        assert item.pairs.clip.tolist() == [i] * len(pairs)
-        assert item.pairs.augment is None
-        assert (item.pairs.flow is None) == (flow is None)
+        assert set(segments.flatten().tolist()) == set(range(len(pairs)))
+        assert counts == (len(pairs),)
+        assert item.label.tolist() == [corpus.classes.index(clip.emotion)] * len(pairs)
+        assert item.clip.tolist() == [i] * len(pairs)
+        assert item.augment is None
+        assert (item.flow is None) == (flow is None)
+
+
+@pytest.mark.parametrize(("pairs", "sizes"), [(1, [1] * 5), (9, [2, 1, 2]), (999, [5])])
+def test_clips_that_are_read_together_are_those_read_alone(made, pairs, sizes):
+    corpus, store = made
+    chosen = part(corpus, store, of("123"), CACHED)
+    dataset = EvaluatedClips(chosen, Frames(store, CACHED), corpus.classes)
+    alone = [next(dataset.groups([i], 1)) for i in range(5)]
+    groups = list(dataset.groups(range(5), pairs))
+    assert [len(group.counts) for group in groups] == sizes
+    for field in ("frames", "flow", "label", "clip", "start"):
+        found, expected = (
+            torch.cat([getattr(group.pairs, field) for group in many]) for many in (groups, alone)
+        )
+        assert torch.equal(found, expected)
+    together = [segments for group in groups for segments in group.segments]
+    assert all(
+        torch.equal(one, group.segments[0]) for one, group in zip(together, alone, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "every", "kept"),
+    [(7, 1, [*range(7)]), (7, 2, [1, 3, 5]), (7, 3, [1, 4]), (7, 7, [3]), (2, 9, [1]), (1, 9, [0])],
+)
+def test_fewer_images_of_a_clip_are_spread_over_it_and_one_is_always_there(rows, every, kept):
+    assert thinned(np.arange(rows), every).tolist() == kept
 
 
 def test_a_part_holds_no_clip_of_another_subject_and_none_that_cannot_be_used(made):

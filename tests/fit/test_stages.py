@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from vfer.baselines.classifier import fit_classifier
 from vfer.config.parser import parse
 from vfer.fit import evaluation
-from vfer.fit.datasets import ClipDataset
+from vfer.fit.datasets import EvaluatedClips
 from vfer.fit.evaluation import evaluate
 from vfer.fit.frames import Frames
 from vfer.fit.loggers import StageLogger
@@ -445,18 +445,18 @@ def test_the_non_trained_schema_is_logistic_regression_on_the_streams_features(
         )
         assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
     fold = split(run, 0)
-    data = ClipDataset(fold.train, Frames(run.store, run.config.data), run.corpus.classes)
+    data = EvaluatedClips(fold.train, Frames(run.store, run.config.data), run.corpus.classes)
     found = evaluate(stage.network, data, images_of(run))
     stage.network.eval()
     features, labels, who = [], [], []
     for i, clip in enumerate(fold.train.clips):
-        batch = data[i]
-        images = images_of(run)(batch.pairs).images
+        ((pairs, _, (segments,)),) = data.groups([i], 1)
+        images = images_of(run)(pairs).images
         stream = {n: stage.network.streams[n](x[:, 0]) for n, x in images.items()}
         both = stream["spatial"] + stream["temporal"]
-        features += [both[pairs].sum(0).detach().numpy() for pairs in batch.segments]
-        labels += [run.corpus.classes.index(clip.emotion)] * len(batch.segments)
-        who += [clip.subject] * len(batch.segments)
+        features += [both[mine].sum(0).detach().numpy() for mine in segments]
+        labels += [run.corpus.classes.index(clip.emotion)] * len(segments)
+        who += [clip.subject] * len(segments)
     x, y = np.stack(features), np.array(labels)
     _, _, strength = fit_classifier(x, y, who, 6)
     x = StandardScaler().fit_transform(x)
@@ -505,7 +505,9 @@ def test_a_training_in_micro_batches_goes_on_at_a_step(cache, tmp_path, monkeypa
 
 def test_evaluation_in_smaller_chunks_says_the_same(three, monkeypatch):
     run, before, _ = three
-    data = ClipDataset(split(run, 0).test, Frames(run.store, run.config.data), run.corpus.classes)
+    data = EvaluatedClips(
+        split(run, 0).test, Frames(run.store, run.config.data), run.corpus.classes
+    )
     monkeypatch.setattr(evaluation, "CHUNK", 2)
     found = evaluate(before["vlan"].network, data, images_of(run))
     for ours, theirs in zip(found, before["vlan"].test, strict=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vfer.config.tree import Config, StageConfig
 from vfer.faces.settings import HEIGHT, WIDTH
+from vfer.fit.plan import curve_every, stages_of
 
 CROP = HEIGHT * WIDTH * 3
 """Bytes of a frame's crop, uint8 RGB."""
@@ -139,13 +140,15 @@ def stage_seconds(cost: StageCost, config: Config, extent: Extent) -> float:
     regression = cost.name == "vlan" and config.stages.schema == "non_trained"
     iterations = 0 if regression else settings.iterations
     held = extent.clips / extent.folds
-    measured = points_of(iterations, settings.measure_every) * held * cost.clip
-    once = iterations * cost.step + measured
+    whole, between = held * cost.clip, points_of(iterations, settings.measure_every) - 1
+    stage = next(one for one in stages_of(config) if one.name == cost.name)
+    every = curve_every(stage, settings, extent.frames // extent.folds)
+    once = iterations * cost.step + whole + between * whole / every
     if regression:
         once += (extent.clips - held) * cost.clip  # describes the training clips
     if config.protocol.selection != "validation":
         return once
-    return once + measured + (once if config.protocol.retrain else 0.0)
+    return once + (1 + between) * whole + (once if config.protocol.retrain else 0.0)
 
 
 def lines(config: Config, extent: Extent, costs: Costs) -> Iterator[Line]:

@@ -1,8 +1,8 @@
 """Batches by step, and clips for evaluation: which frames, and in which order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -164,42 +164,71 @@ class StepDataset(Dataset[SegmentBatch]):
         )
 
 
-class ClipBatch(NamedTuple):
-    """One clip for evaluation: each pair of neighbouring frames once, and who uses it.
+class ClipGroup(NamedTuple):
+    """Some clips for evaluation: each pair of neighbouring frames once, and who uses it.
 
     Attributes:
-        pairs: The pairs as segments of two frames, ``B`` = pairs.
-        segments: ``(S, L−1)`` int64, the pairs that make up each segment.
-        clip: Index of the clip in its part.
+        pairs: The pairs of all clips, one clip after the other, as segments of two frames.
+        counts: How many pairs each clip has.
+        segments: Of each clip ``(S, L−1)`` int64, which of its pairs make up each segment.
     """
 
     pairs: SegmentBatch
-    segments: Tensor
-    clip: int
+    counts: tuple[int, ...]
+    segments: tuple[Tensor, ...]
 
 
-class ClipDataset(Dataset[ClipBatch]):
-    """Item i is clip i of a part, all its segments. Segments overlap; no pair is read twice."""
+def thinned(rows: NDArray[Any], every: int) -> NDArray[Any]:
+    """Return one of every so many rows, but at least one, away from the ends."""
+    return rows[min(every, len(rows)) // 2 :: every]
 
-    def __init__(self, part: Part, frames: Frames, classes: Sequence[str]) -> None:
-        self.part, self.frames, self.classes = part, frames, classes
+
+class EvaluatedClips:
+    """The clips of a part, all their segments. Segments overlap; no pair is read twice.
+
+    Args:
+        part: One side of a fold.
+        frames: Where crops and flow live.
+        classes: Of the corpus.
+        every: See `thinned`; above 1 segments are incomplete: for networks on single images, which
+            do not look at them.
+    """
+
+    def __init__(self, part: Part, frames: Frames, classes: Sequence[str], every: int = 1) -> None:
+        self.part, self.frames, self.classes, self.every = part, frames, classes, every
 
     def __len__(self) -> int:
         return len(self.part.clips)
 
-    def __getitem__(self, i: int) -> ClipBatch:
-        clip = self.part.clips[i]
-        indices = np.stack(
-            [self.frames.segment(clip.name, s) for s in self.part.starts[i].tolist()]
-        )
-        pairs, segments = pairs_of(indices)
-        crops, flow = self.frames.batch([clip.name] * len(pairs), pairs)
-        label = torch.full((len(pairs),), self.classes.index(clip.emotion))
+    def groups(self, clips: Iterable[int], pairs: int) -> Iterator[ClipGroup]:
+        """Read clips, so many together that they have about so many pairs; at least one."""
+        waiting: list[tuple[int, NDArray[np.int64], NDArray[np.int64]]] = []
+        count = 0
+        for i in clips:
+            waiting.append((i, *self._pairs(i)))
+            count += len(waiting[-1][1])
+            if count >= pairs:
+                yield self._read(waiting)
+                waiting, count = [], 0
+        if waiting:
+            yield self._read(waiting)
+
+    def _pairs(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return ``pairs_of`` of a clip's segments."""
+        name, starts = self.part.clips[i].name, self.part.starts[i].tolist()
+        pairs, segments = pairs_of(np.stack([self.frames.segment(name, s) for s in starts]))
+        return thinned(pairs, self.every), segments
+
+    def _read(self, clips: Sequence[tuple[int, NDArray[np.int64], NDArray[np.int64]]]) -> ClipGroup:
+        counts = [len(pairs) for _, pairs, _ in clips]
+        mine = [self.part.clips[i] for i, _, _ in clips]
+        names = [clip.name for clip, count in zip(mine, counts, strict=True) for _ in range(count)]
+        pairs = np.concatenate([pairs for _, pairs, _ in clips])
         batch = SegmentBatch(
-            crops,
-            flow,
-            label,
-            torch.full_like(label, self.part.index[i]),
+            *self.frames.batch(names, pairs),
+            torch.from_numpy(np.repeat([self.classes.index(c.emotion) for c in mine], counts)),
+            torch.from_numpy(np.repeat([self.part.index[i] for i, _, _ in clips], counts)),
             torch.from_numpy(pairs[:, 0].copy()),
         )
-        return ClipBatch(batch, torch.from_numpy(segments), i)
+        segments = tuple(torch.from_numpy(one) for _, _, one in clips)
+        return ClipGroup(batch, tuple(counts), segments)

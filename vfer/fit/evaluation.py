@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vfer.fit.datamodule import Transform
-from vfer.fit.datasets import ClipDataset
+from vfer.fit.datasets import EvaluatedClips
 from vfer.networks.stage import StageNetwork
 from vfer.runtime.ranks import gather, rank, world
+from vfer.segments.batch import SegmentBatch
 
 Probabilities = list[NDArray[np.float64]]
 """Of each clip of a part ``(S, classes)``: of its segments, or of its images."""
 
 
 CHUNK = 64
-"""Pairs of frames that are evaluated at a time, so that a long clip takes no more memory."""
+"""Pairs of frames evaluated at a time on a CPU, so that a long clip takes no more memory."""
+CHUNK_ON_GPU = 512
 
 
 def describe(
-    network: StageNetwork, data: ClipDataset, transform: Transform, clips: Iterable[int]
+    network: StageNetwork, data: EvaluatedClips, transform: Transform, clips: Iterable[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Describe all images of some clips, without augmentation or dropout, in float32.
+    """Describe all images of some clips, without augmentation or dropout, short clips together.
 
     Yields:
         Of each clip ``StageNetwork.describe`` of all its pairs, and its segments.
@@ -32,16 +34,24 @@ def describe(
     was_training = network.training
     network.eval()
     device = next(network.parameters()).device
-    for i in clips:
-        batch = move_data_to_device(data[i], device)
-        count = len(batch.pairs.frames)
-        parts = [batch.pairs.part(slice(at, at + CHUNK)) for at in range(0, count, CHUNK)]
-        found = [network.describe(transform(part).images) for part in parts]
-        yield torch.cat(found), batch.segments
+    chunk = CHUNK if device.type == "cpu" else CHUNK_ON_GPU
+    for group in data.groups(clips, chunk):
+        batch, segments = move_data_to_device((group.pairs, group.segments), device)
+        parts = torch.arange(len(batch.frames)).chunk(-(-len(batch.frames) // chunk))
+        found = torch.cat([_described(network, batch, transform, part) for part in parts])
+        yield from zip(torch.split(found, [*group.counts]), segments, strict=True)
     network.train(was_training)
 
 
-def evaluate(network: StageNetwork, data: ClipDataset, transform: Transform) -> Probabilities:
+def _described(
+    network: StageNetwork, batch: SegmentBatch, transform: Transform, part: Tensor
+) -> Tensor:
+    """Describe some neighbouring pairs of a batch."""
+    mine = batch.part(slice(int(part[0]), int(part[-1]) + 1))
+    return network.describe(transform(mine).images)
+
+
+def evaluate(network: StageNetwork, data: EvaluatedClips, transform: Transform) -> Probabilities:
     """Return the softmax of every segment (image) of every clip, without augmentation or dropout.
 
     Where there are several processes, they share the clips, and each gets what all have found.

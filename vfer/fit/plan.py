@@ -1,6 +1,7 @@
 """The stages of a run in their order (section 3, steps 3 to 5), and their random numbers."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -42,6 +43,27 @@ def stages_of(config: Config) -> tuple[Stage, ...]:
     singles = tuple(Stage(name, (name,), single=True) for name in streams)
     regression = config.stages.schema == "non_trained"
     return (*singles, Stage(vlan, streams, after=streams, regression=regression))
+
+
+CURVE_SHARE = 0.05
+"""What a point of the test group's curve may cost of the steps since the last one."""
+
+
+def curve_every(stage: Stage, settings: StageConfig, images: int) -> int:
+    """Return of how many neighbouring images of a clip one is measured for the test group's curve.
+
+    With networks on single images fewer can be measured, so that a point costs at most
+    `CURVE_SHARE` of the steps; every window of a segment's network needs all of its images.
+
+    Args:
+        stage: The stage.
+        settings: Its settings.
+        images: Of the test group.
+    """
+    if not stage.single or not settings.measure_every:
+        return 1
+    forward = 3 * settings.measure_every * settings.batch_size  # a step is three times that
+    return max(1, ceil(images / (CURVE_SHARE * forward)))
 
 
 def check_validation(config: Config, groups: int | None) -> None:

@@ -19,8 +19,8 @@ from torch import nn
 
 from vfer.baselines.classifier import edge_of, fit_classifier
 from vfer.config.tree import StageConfig
-from vfer.fit.callbacks import CurveRecorder
-from vfer.fit.datasets import ClipDataset
+from vfer.fit.curves import CurveRecorder
+from vfer.fit.datasets import EvaluatedClips
 from vfer.fit.evaluation import Probabilities, describe
 from vfer.fit.loggers import Logger
 from vfer.fit.plan import Randomness, Stage
@@ -300,7 +300,7 @@ def _fit_regression(network: SegmentNetwork, recorder: CurveRecorder) -> float:
         C, the inverse of the penalty's weight.
     """
     nn.init.zeros_(network.vlan.a)
-    training = ClipDataset(recorder.fold.train, recorder.frames, recorder.classes)
+    training = EvaluatedClips(recorder.fold.train, recorder.frames, recorder.classes)
     *layer, strength = first(lambda: _regress(network, training, recorder))
     for ours, found in zip(network.fc9.parameters(), layer, strict=True):
         ours.data.copy_(torch.from_numpy(found))
@@ -308,7 +308,7 @@ def _fit_regression(network: SegmentNetwork, recorder: CurveRecorder) -> float:
 
 
 def _regress(
-    network: SegmentNetwork, data: ClipDataset, recorder: CurveRecorder
+    network: SegmentNetwork, data: EvaluatedClips, recorder: CurveRecorder
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return ``fit_classifier`` of the training segments."""
     clips = data.part.clips

@@ -25,7 +25,7 @@ from vfer.corpora.facs.files import write_video
 from vfer.corpora.facs.settings import FacsConfig
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.fit.budget import Costs, Extent, StageCost, extrapolate
-from vfer.fit.callbacks import CurveRecorder
+from vfer.fit.curves import CurveRecorder
 from vfer.fit.module import StageModule
 from vfer.fit.opening import plugs_of
 from vfer.fit.plan import Randomness, Stage, stages_of

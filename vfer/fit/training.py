@@ -13,7 +13,8 @@ from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 
 from vfer.config.tree import StageConfig
-from vfer.fit.callbacks import Checkpoints, CurveRecorder, FiniteLoss, StepBar
+from vfer.fit.callbacks import Checkpoints, FiniteLoss, StepBar
+from vfer.fit.curves import CurveRecorder
 from vfer.fit.datamodule import StageData, Transform
 from vfer.fit.datasets import StepDataset
 from vfer.fit.loggers import Logger
