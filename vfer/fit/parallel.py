@@ -18,6 +18,7 @@ from rich.console import Console
 from vfer.config.tree import Config
 from vfer.fit.command import fit
 from vfer.fit.opening import open_run
+from vfer.runtime.children import child_environment
 
 
 def fit_in_parallel(
@@ -121,7 +122,7 @@ class _Children:
         options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         with subprocess.Popen(
             [*self.command, str(number)], text=True, encoding="utf-8", errors="replace",
-            env=os.environ | share, start_new_session=True, **options,
+            env=child_environment() | share, start_new_session=True, **options,
         ) as process:  # fmt: skip
             self._running.add(process)
             if self._stopped:  # meanwhile

@@ -27,6 +27,8 @@ from rich.progress import (
 )
 from rich.segment import Segment
 
+from vfer.runtime.children import end_with_parent
+
 ENDING = tuple(getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n))
 """Signals that do what Ctrl-C does."""
 
@@ -103,6 +105,7 @@ def run_command(command: Callable[[], None], argv: Iterable[str] | None = None) 
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         with _ended_like_ctrl_c():
+            end_with_parent()
             command()
     except KeyboardInterrupt:
         print("interrupted; the same command resumes here", file=sys.stderr)

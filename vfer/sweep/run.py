@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from vfer.runtime.children import child_environment
 from vfer.runtime.console import heading
 from vfer.runtime.files import write_json
 from vfer.sweep.nested import nest
@@ -51,7 +52,7 @@ def run_point(point: Point, log: Path) -> str | None:
     # A session of its own: Ctrl-C reaches it once, from here, and not by the terminal as well.
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
-        start_new_session=True,
+        start_new_session=True, env=child_environment(),
     ) as child:  # fmt: skip
         assert child.stderr is not None
         lines = _last_line(child.stderr, log)
