@@ -1,8 +1,8 @@
 """``python -m experiments.reproduce``: the paper's tables and figures on a corpus, as one page.
 
 Runs what is missing, takes what is there, and goes on after an interruption. Exit status: 0 done,
-1 a run failed (the page is written all the same), 2 the command line, config or data root is wrong,
-130 interrupted.
+1 a run failed or a pinned figure is not met (the page is written all the same), 2 the command line,
+config or data root is wrong, 130 interrupted.
 """
 
 import argparse
@@ -34,8 +34,8 @@ parts: {", ".join(PARTS)}
 Further options, such as --data.cache DIR, are those of vfer.fit, for every run. What a row of a
 table is about wins over them. experiments/README.md says how long each part takes.
 
-exit status: 0 done, 1 a run failed, 2 the command line, config or data root is wrong, 130
-interrupted"""
+exit status: 0 done, 1 a run failed or a pinned figure is not met, 2 the command line, config or
+data root is wrong, 130 interrupted"""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,7 +130,7 @@ def reproduce(request: Request, console: Console, *, run: bool = True) -> None:
     Raises:
         UsageError: Before any work: an option, or a folder that holds something else.
         FileNotFoundError: Before any work: the corpus is not there.
-        RuntimeError: After everything else: runs have failed.
+        RuntimeError: After everything else: runs have failed, or a pinned figure is not met.
     """
     planned = plan(request)
     failed: dict[str, str] = {}
@@ -151,12 +151,15 @@ def reproduce(request: Request, console: Console, *, run: bool = True) -> None:
         raise UsageError(f"{request.output}: nothing was run there; leave --page out")
     from experiments.reproduce.page import write  # Matplotlib and torch take seconds
 
-    console.print(f"page: {write(request, planned, failed)}")
+    page, missed = write(request, planned, failed)
+    console.print(f"page: {page}")
     if failed:
         listed = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise RuntimeError(
             f"{len(failed)} runs failed, the same command tries them again: {listed}"
         )
+    if missed:
+        raise RuntimeError(f"pinned figures (expected.yaml) are not met: {'; '.join(missed)}")
 
 
 def main(argv: Iterable[str] | None = None) -> int:

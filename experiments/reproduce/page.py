@@ -32,22 +32,25 @@ def _head(request: Request, rows: Rows) -> Section:
         "are several; intervals are over people. Where the paper is silent or contradicts itself, "
         "docs/reading.md says how it is read.",
         *pictures.not_drawn(request.corpus),
-        *_pinned(request, rows),
+        *(
+            f"Pinned: {said}: {'met' if met else 'NOT met'}."
+            for said, met in _pinned(request, rows)
+        ),
     ]
     return Section("What this is", text=text, warnings=list(dict.fromkeys(warnings)))
 
 
-def _pinned(request: Request, rows: Rows) -> list[str]:
-    """Say whether pinned figures are met, if no option changes what they are of."""
-    lines = []
+def _pinned(request: Request, rows: Rows) -> list[tuple[str, bool]]:
+    """Say of each pinned figure whether it is met, if no option changes what they are of."""
+    found = []
     for pin in [] if request.more else pins(request.corpus, request.size):
         model = rows[pin.row].model
         runs = [run for run in model.runs if run.seeds == (0,)] if model else []
         for run in runs:
             mine = run.results["accuracy"]["pooled"]
-            told = f"Pinned: {pin.row} {pin.accuracy:g} ± {pin.tolerance:g} %; {100 * mine:.1f} %"
-            lines.append(f"{told}: {'met' if pin.met(mine) else 'NOT met'}.")
-    return lines
+            told = f"{pin.row} {pin.accuracy:g} ± {pin.tolerance:g} %; {100 * mine:.1f} %"
+            found.append((told, pin.met(mine)))
+    return found
 
 
 def sections(request: Request, rows: Rows) -> list[Section]:
@@ -72,15 +75,17 @@ def sections(request: Request, rows: Rows) -> list[Section]:
     ]
 
 
-def write(request: Request, planned: Sequence[Planned], failed: Mapping[str, str]) -> Path:
+def write(
+    request: Request, planned: Sequence[Planned], failed: Mapping[str, str]
+) -> tuple[Path, list[str]]:
     """Write ``reproduce.html``, and its tables and figures as files beside it.
 
     Returns:
-        The page.
+        The page, and which pinned figures are not met.
     """
     rows = find(planned, failed)
     page = request.output / "reproduce.html"
     title = f"The tables and figures of Pan et al. 2019 on {request.corpus}"
     with mpl.rc_context({"text.parse_math": False}):  # a $ in a name is no formula
         write_page(page, request.output / "page", title, sections(request, rows))
-    return page
+    return page, [said for said, met in _pinned(request, rows) if not met]

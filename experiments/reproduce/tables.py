@@ -1,6 +1,5 @@
 """The paper's tables: our figures with their spread and interval beside the paper's."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.reproduce.expected import PAPERS, beside_paper, paper
@@ -10,6 +9,7 @@ from vfer.report.bundles import Model
 from vfer.report.numbers import difference, percent, pooled, spread
 from vfer.report.parts import Grid, Section
 from vfer.results.paired import paired_differences
+from vfer.runtime.files import sha256
 
 
 class Line(NamedTuple):
@@ -140,18 +140,23 @@ def state_section(rows: Rows) -> Section:
             ", ".join(one.row.parts),
             one.state or "done",
             _seeds(one.model),
+            _hashes(one.model),
             " ".join(one.row.over_shown()),
         ]
         for one in rows.values()
     ]
-    header = ("run", "what", "for", "state", "seeds", "laid over the corpus's config")
-    return Section("Runs", parts=[Grid("runs", "What this page is made of", header, cells)])
+    header = ("run", "what", "for", "state", "seeds", "bundle", "laid over the corpus's config")
+    note = (
+        "bundle: the SHA-256 of files.json, which has those of all its files, from its beginning."
+    )
+    return Section("Runs", parts=[Grid("runs", "What this page is made of", header, cells, note)])
 
 
 def _seeds(model: Model | None) -> str:
     return "" if model is None else ", ".join(str(s) for run in model.runs for s in run.seeds)
 
 
-def tables(rows: Rows, corpus: str, parts: Sequence[str]) -> list[Section]:
-    """Return several of the tables in their order."""
-    return [table(part, rows, corpus) for part in parts]
+def _hashes(model: Model | None) -> str:
+    """Return what tells the bundles of a model from all others."""
+    runs = () if model is None else model.runs
+    return ", ".join(sha256(run.path / "files.json")[:16] for run in runs)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments.reproduce import claims
 from experiments.reproduce import main as command
+from experiments.reproduce import page as reproduced
 from experiments.reproduce.expected import Pin, beside_paper, paper
 from experiments.reproduce.found import Found
 from experiments.reproduce.future import Place, best
@@ -86,6 +87,19 @@ def test_a_figure_is_held_against_the_papers_and_against_what_is_pinned():
     assert beside_paper(0.4, "whole", "facs") == ""
     pin = Pin("facs", "demo", "whole", 87.1, 4.0)
     assert [pin.met(a) for a in (0.83, 0.832, 0.91, 0.912)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(("away", "status"), [(1.0, 1), (0.0, 0)])
+def test_a_pinned_figure_that_is_not_met_fails_the_command_which_writes_its_page(
+    away, status, folder, words, monkeypatch, capsys
+):
+    fill(folder, "whole")
+    right = 100 * read_json(folder / "whole-seed-0/results.json")["accuracy"]["pooled"]
+    pin = Pin("facs", "tiny", "whole", right + away, 0.5)
+    monkeypatch.setattr(reproduced, "pins", lambda corpus, size: [pin])
+    assert main([*words, "--page"]) == status
+    assert ("not met: whole" in capsys.readouterr().err) == bool(status)
+    assert f": {'NOT ' if status else ''}met." in (folder / "reproduce.html").read_text()
 
 
 def test_a_plan_runs_what_tables_share_once_and_only_what_is_asked_for(folder):
