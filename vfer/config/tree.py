@@ -194,7 +194,8 @@ class StageConfig:
             The paper's classifiers are always trained.
         batch_size: Images a step in ``spatial`` and ``temporal``, segments in ``vlan``.
         micro_batch: Samples that go through the network at a time, to save memory; the gradient is
-            that of the whole batch. Null: all of a process's share.
+            that of the whole batch. Null: all of a process's share, or what the free memory does
+            for.
         optimizer: Its optimiser.
         augmentation: Its augmentation.
         measure_every: Steps between points of the curves, where the test group is measured too

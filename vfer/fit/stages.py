@@ -23,6 +23,7 @@ from vfer.fit.curves import CurveRecorder
 from vfer.fit.datasets import EvaluatedClips
 from vfer.fit.evaluation import Probabilities, describe
 from vfer.fit.loggers import Logger
+from vfer.fit.parts import fitting
 from vfer.fit.plan import Randomness, Stage
 from vfer.fit.run import Fold, Run, Seen, seen_in, source_of
 from vfer.fit.stage_folder import (
@@ -141,8 +142,9 @@ def train_stage(
 ) -> TrainedStage:  # fmt: skip
     """Train one stage, resume it where it was interrupted, or find it again.
 
-    Where the device's memory does not do, it goes on from its last checkpoint with half as many
-    samples at a time; its ``environment.json`` says so.
+    As many samples go through the network at a time as what memory is free does for, unless the
+    config says how many. Where that was too much, it goes on from its last checkpoint with half as
+    many. ``environment.json`` of the stage says so.
 
     Args:
         run: What all folds share.
@@ -183,6 +185,13 @@ def train_stage(
     if left.damaged:
         console.print(f"{fold.title} {stage.name}: its checkpoint is damaged; from the start")
     stop, short = False, ""
+    if end and micro_batch is None and settings.micro_batch is None:
+        micro_batch = fitting(run, fold, stage, network)
+        if micro_batch is not None:
+            console.print(
+                f"{fold.title} {stage.name}: {micro_batch} of {settings.batch_size} samples at a "
+                "time (micro_batch): more would not fit in what memory is free"
+            )
     if end:
         try:
             fit_network(

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities import move_data_to_device
 from rich.console import Console
-from torch import Tensor
 
 from vfer.config.tree import Config, StageConfig
 from vfer.corpora import Clip, Corpus
@@ -28,6 +26,7 @@ from vfer.fit.budget import Costs, Extent, StageCost, extrapolate
 from vfer.fit.curves import CurveRecorder
 from vfer.fit.module import StageModule
 from vfer.fit.opening import plugs_of
+from vfer.fit.parts import kept_of_a_sample
 from vfer.fit.plan import Randomness, Stage, stages_of
 from vfer.fit.run import Fold, Run, Seen, split
 from vfer.fit.stage_folder import Left
@@ -38,7 +37,7 @@ from vfer.networks.stage import StageNetwork
 from vfer.prepare.clip import prepare_clip
 from vfer.prepare.store import CropStore, Entry, flow_key
 from vfer.runtime.pool import cores
-from vfer.runtime.ranks import device, precision
+from vfer.runtime.ranks import device
 
 STEPS = 4
 """Of a timing; the first warms up and does not count."""
@@ -202,7 +201,8 @@ def _time_stage(
             for size in _sizes(run.config, stage, settings)
         ]
         step = extrapolate(timed, settings.batch_size)
-        kept = _activations(run, fold, stage, network)
+        parts = steps_of(run, fold, stage, Randomness(0, 0, stage.name)).shares
+        kept = max(map(len, parts)) * kept_of_a_sample(run, fold, stage, network)
     clock = _Clock(run, fold, stage, transform_of(run, stage))
     network.to(device(run.config.trainer))
     tested = []
@@ -242,33 +242,3 @@ def _time_steps(
     draw = Randomness(0, 0, stage.name)
     fit_network(network, draw, STEPS, clock, Left(None, []), (), place, quiet)
     return clock.step
-
-
-def _activations(run: Run, fold: Fold, stage: Stage, network: StageNetwork) -> int:
-    """Return the bytes that the largest part of a batch leaves for the backward pass.
-
-    One sample is tried; a stage's parts are as ``micro_batch`` says.
-    """
-    where = device(run.config.trainer)
-    steps = steps_of(run, fold, stage, Randomness(0, 0, stage.name))
-    most = max(map(len, steps.shares))
-    one = move_data_to_device(steps[0].part(slice(0, 1)), where)
-    network.to(where).train()
-    own = {p.untyped_storage().data_ptr() for p in network.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(value: Tensor) -> Tensor:
-        place = value.untyped_storage()
-        if place.data_ptr() not in own:
-            kept[place.data_ptr()] = place.nbytes()
-        return value
-
-    images = transform_of(run, stage)(one).images
-    half = "bf16" in precision(run.config.trainer)
-    with (
-        torch.autocast(where.type, torch.bfloat16, enabled=half),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value),
-    ):
-        logits = network.logits(images)
-    del logits
-    return most * sum(kept.values())
