@@ -44,8 +44,9 @@ from vfer.segments.images import stream_inputs
 class Segments(Dataset[SegmentBatch]):
     """Micro-batches of random crops out of memory, as ``data.residency: ram`` gives them."""
 
-    def __init__(self, count: int, size: int, length: int, flow: bool) -> None:
+    def __init__(self, count: int, size: int, length: int, flow: bool, turned: bool) -> None:
         self.count, self.size, self.length, self.flow = count, size, length, flow
+        self.warp = torch.tensor([[7.0, 1.05, 0.9]]).expand(size, 3) if turned else None
         self.memory = Memory({"a clip": 128}, flow, torch.device("cpu"))
         draw = np.random.default_rng(0)
         crops = draw.integers(256, size=(128, 150, 110, 3), dtype=np.uint8)
@@ -61,7 +62,7 @@ class Segments(Dataset[SegmentBatch]):
         crops, flow = self.memory.take(["a clip"] * self.size, runs, self.flow)
         zeros = torch.zeros(self.size, dtype=torch.int64)
         augment = torch.stack([zeros + item % 2, zeros + 3, zeros - 2], dim=1)
-        return SegmentBatch(crops, flow, zeros + item % 6, zeros, zeros, augment)
+        return SegmentBatch(crops, flow, zeros + item % 6, zeros, zeros, augment, self.warp)
 
 
 class Module(StageModule):
@@ -133,7 +134,9 @@ class Size:
     pixels: int = 227
 
 
-def measure(size: Size, steps: int, wanted: str, flow_on_the_fly: bool) -> tuple[float, float]:
+def measure(
+    size: Size, steps: int, wanted: str, flow_on_the_fly: bool, turned: bool = False
+) -> tuple[float, float]:
     """Return the median seconds of a step and of a bare one, which take turns.
 
     Args:
@@ -141,6 +144,7 @@ def measure(size: Size, steps: int, wanted: str, flow_on_the_fly: bool) -> tuple
         steps: That are counted, after one that is not.
         wanted: ``trainer.precision`` of the whole step.
         flow_on_the_fly: Whether flow is computed in the step.
+        turned: Whether crops are rotated, scaled and lit.
     """
     data = DataConfig("facs", segment_length=size.length)
     model = ModelConfig(width=size.width, input_size=size.pixels, weights=None)
@@ -159,7 +163,7 @@ def measure(size: Size, steps: int, wanted: str, flow_on_the_fly: bool) -> tuple
         enable_progress_bar=False, callbacks=[clock],
     )  # fmt: skip
     count = (steps + 1) * parts
-    segments = Segments(count, size.micro_batch, size.length, not flow_on_the_fly)
+    segments = Segments(count, size.micro_batch, size.length, not flow_on_the_fly, turned)
     trainer.fit(module, DataLoader(segments, batch_size=None))
     whole, bare = (float(np.median(seen[1:])) for seen in (clock.seconds, clock.bares))
     return whole, bare
@@ -182,6 +186,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--input-size", type=int, default=default.pixels, help="px")
     parser.add_argument("--steps", type=int, default=2, help="that are counted")
     parser.add_argument("--flow-on-the-fly", action="store_true")
+    parser.add_argument("--turned", action="store_true", help="rotate, scale and light crops")
     parser.add_argument(
         "--precision", default="auto", choices=["auto", "32-true", "bf16-mixed"],
         help="of the whole step; the bare one is in bfloat16",
@@ -191,7 +196,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--batch-size must be a multiple of --micro-batch")
     warnings.filterwarnings("ignore", ".*does not have many workers|.isinstance.treespec")
     size = Size(given.batch_size, given.micro_batch, given.length, given.width, given.input_size)
-    whole, bare = measure(size, given.steps, given.precision, given.flow_on_the_fly)
+    whole, bare = measure(size, given.steps, given.precision, given.flow_on_the_fly, given.turned)
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
     table = Table(

@@ -144,11 +144,17 @@ def training(quick: bool) -> list[Row]:
     if torch.cuda.is_available() and not quick:
         sizes["full size"] = step.Size(micro_batch=40)
     for name, size in sizes.items():
-        for fly in (False, True):
-            steps = 1 if quick else 8 if size.width < 1 else 2
-            whole, bare = step.measure(size, steps, "auto", flow_on_the_fly=fly)
+        steps, plain = 1 if quick else 8 if size.width < 1 else 2, 0.0
+        for fly, turned in ((False, False), (True, False), (False, True)):
+            whole, bare = step.measure(size, steps, "auto", flow_on_the_fly=fly, turned=turned)
             what = f"{name}, flow {'on the fly' if fly else 'from the store'}"
-            rows.append(Row("step", what, whole, "s", "bare, bf16", whole / bare, "×"))
+            if not turned:
+                rows.append(Row("step", what, whole, "s", "bare, bf16", whole / bare, "×"))
+                plain = plain or whole / bare
+            else:
+                what += ", all rotated, scaled and lit"
+                row = Row("step", what, whole, "s", "not so", whole / bare / plain, "×")
+                rows.append(row)
     return rows
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import flow_alpha
+from experiments import flow_alpha, turned_flow
 from experiments.true_motion import drawn_clips, errors, in_crop, skin_motion
 from vfer.corpora.facs.files import video_path
 from vfer.corpora.facs.settings import FacsConfig
@@ -70,6 +70,14 @@ def test_the_alpha_experiment_prints_its_table_and_draws(facs_root, tmp_path, ca
         picture = tmp_path / f"{name}.png"
         flow_alpha.main(["--output", str(picture), *more])
         assert picture.stat().st_size > 10_000
+
+
+def test_flow_that_is_turned_is_much_nearer_than_flow_left_as_it_was(capsys):
+    turned_flow.main(["--frames", "8"])
+    *_, last = capsys.readouterr().out.splitlines()
+    motion, turned, left = (float(cell) for cell in last.split("|")[2:5])
+    assert turned < left / 2
+    assert turned < motion / 3
 
 
 def test_the_flow_benchmark_prints_a_row_a_method(capsys):

@@ -471,6 +471,16 @@ def dry(cache, tmp_path_factory):
     return {stage: train(run, directory, stage) for stage in ("spatial", "temporal")}
 
 
+@pytest.mark.parametrize(("flow", "read"), [("computed", False), ("turned", True)])
+def test_cached_flow_is_read_where_it_is_turned_with_the_crops(cache, flow, read):
+    change = ("--stages.vlan.augmentation.rotation", 5, "--stages.vlan.augmentation.flow", flow)
+    run = open_tiny(cache, "--data.flow.cache", "true", *change)
+    stage = stages_of(run.config)[-1]
+    batch = steps_of(run, split(run, 0), stage, Randomness(0, 0, "vlan"))[0]
+    assert batch.warp is not None
+    assert (batch.flow is not None) == read
+
+
 @pytest.mark.parametrize("micro_batch", [1, 3])
 @pytest.mark.parametrize("stage", ["spatial", "vlan"])
 def test_micro_batches_train_the_network_of_the_whole_batch(

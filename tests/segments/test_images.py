@@ -8,7 +8,7 @@ from vfer.flow.pairs import pair_flow
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.store import flow_key
 from vfer.segments.batch import SegmentBatch
-from vfer.segments.images import move, stream_inputs, turn
+from vfer.segments.images import move, stream_inputs, turn, turn_flow
 
 
 def slow_move(image, mirror, right, down):
@@ -293,3 +293,33 @@ def test_flow_of_a_turned_segment_is_the_turned_flow():
     batch = batch._replace(warp=torch.tensor([[90.0, 1, 1]]))
     shown = pixels(batch, FlowConfig())[0, 0, :2, 40:80, 40:80].mean((1, 2))
     assert shown.tolist() == pytest.approx([0, -1], abs=0.1)
+
+
+@pytest.mark.parametrize("change", [(90.0, 1.0), (0.0, 1.25), (-20.0, 0.9), (0.0, 1.0)])
+def test_flow_that_is_turned_lies_and_points_as_the_turned_motion_does(change):
+    """An affine motion in numbers: F(x) = Ax + b becomes M F(M⁻¹x), with M the turning."""
+    degrees, scale = change
+    radians = np.deg2rad(degrees)
+    turning = scale * np.array(
+        [[np.cos(radians), np.sin(radians)], [-np.sin(radians), np.cos(radians)]]
+    )  # of pixels (x, y), y downwards: against the clock
+    grow = np.array([[0.01, -0.02], [0.03, 0.005]])
+    rows, columns = np.mgrid[:61, :61] - 30.0
+    places = np.stack([columns, rows])
+    flow = np.einsum("ij,jhw->ihw", grow, places) + np.array([1.0, -0.5])[:, None, None]
+    expected = np.einsum("ij,jhw->ihw", turning @ grow @ np.linalg.inv(turning), places)
+    expected += (turning @ np.array([1.0, -0.5]))[:, None, None]
+    given = torch.from_numpy(flow).float()[None, None]
+    found = turn_flow(given, torch.tensor([[degrees, scale, 1.3]]))[0, 0].numpy()
+    inner = np.s_[:, 20:41, 20:41]  # what comes in from outside repeats the border
+    np.testing.assert_allclose(found[inner], expected[inner], atol=1e-3)
+
+
+def test_a_batch_turns_its_frames_and_its_flow_alike():
+    """Motion to the right, turned a quarter against the clock, is motion upwards; light is not."""
+    batch = segments(moving(2, lambda y, x: (1.0, 0.0), 110, 110))
+    flow = torch.zeros(1, 1, 2, 110, 110, dtype=torch.float16)
+    flow[:, :, 0] = 1
+    batch = batch._replace(flow=flow, warp=torch.tensor([[90.0, 1, 0.5]]))
+    shown = pixels(batch, FlowConfig())[0, 0, :2, 40:80, 40:80].mean((1, 2))
+    assert shown.tolist() == pytest.approx([0, -1], abs=0.01)

@@ -154,6 +154,9 @@ class AugmentationConfig:
         rotation: Largest rotation either way about the crop's centre, degrees, 0…180.
         scale: Largest enlargement and reduction about the centre, a share of the size, 0 ≤ s < 1.
         light: Largest brightening and darkening, a share of the grey value, 0 ≤ l < 1.
+        flow: Where rotation, scale or light change the crops: ``computed`` from the changed crops
+            in every batch, or ``turned``: that of the store is rotated and scaled with the crops,
+            which costs little and is not quite the same.
     """
 
     flip: bool = True
@@ -161,6 +164,7 @@ class AugmentationConfig:
     rotation: float = 0.0
     scale: float = 0.0
     light: float = 0.0
+    flow: Literal["computed", "turned"] = "computed"
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
@@ -175,9 +179,14 @@ class AugmentationConfig:
                 )
 
     @property
-    def changes_flow(self) -> bool:
-        """Whether cached flow does not follow the changes."""
+    def changes_crops(self) -> bool:
+        """Whether crops are rotated, scaled or lit."""
         return self.rotation > 0 or self.scale > 0 or self.light > 0
+
+    @property
+    def computes_flow(self) -> bool:
+        """Whether cached flow is of no use."""
+        return self.changes_crops and self.flow == "computed"
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ class StepDataset(Dataset[SegmentBatch]):
             torch.from_numpy(np.column_stack([flip, shift]).astype(np.int64)[places])
             if config.flip or config.shift
             else None,
-            torch.from_numpy(warp.astype(np.float32)[places]) if config.changes_flow else None,
+            torch.from_numpy(warp.astype(np.float32)[places]) if config.changes_crops else None,
         )
 
 

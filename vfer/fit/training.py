@@ -45,7 +45,7 @@ def steps_of(
     settings: StageConfig = getattr(run.config.stages, stage.name)
     if micro_batch is not None:
         settings = replace(settings, micro_batch=micro_batch)
-    needs_flow = "temporal" in stage.streams and not settings.augmentation.changes_flow
+    needs_flow = "temporal" in stage.streams and not settings.augmentation.computes_flow
     frames = frames_of(run, needs_flow)
     return StepDataset(
         fold.train, frames, run.corpus.classes, settings, stage.single, randomness, rank(), world()

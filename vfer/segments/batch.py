@@ -17,7 +17,7 @@ class SegmentBatch(NamedTuple):
         augment: ``(B, 3)`` int64: mirror (0 or 1), shift to the right and down in whole pixels;
             or None. One draw a segment, the same for all its frames.
         warp: ``(B, 3)`` float32: rotation in degrees, enlargement and brightening (both 1 for
-            none); or None. Applied after ``augment``; not to be given with ``flow``.
+            none); or None. Applied after ``augment``; ``flow``, if given, is turned along.
         weight: What the batch's mean loss is multiplied by: 1, but where it is an uneven part of
             a step.
     """

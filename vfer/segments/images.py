@@ -44,16 +44,45 @@ def turn(frames: Tensor, change: Tensor) -> Tensor:
     Returns:
         ``(B, n, H, W, 3)`` float32, 0…255.
     """
-    height, width = frames.shape[2:4]
-    images = frames.movedim(-1, 2).flatten(1, 2).float()  # (B, n·3, H, W): one grid a segment
-    degrees, scale, light = change.float().T
-    centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=frames.device)
-    matrix = get_rotation_matrix2d(
-        centre.expand(len(frames), 2), degrees, scale[:, None].expand(-1, 2)
+    images = frames.movedim(-1, 2).float()  # (B, n, 3, H, W)
+    turned = _turned(images, _matrix(change, images)) * change[:, 2].view(-1, 1, 1, 1, 1)
+    return turned.clamp_(0, 255).movedim(2, -1)
+
+
+def turn_flow(flow: Tensor, change: Tensor) -> Tensor:
+    """Rotate and scale flow as `turn` does its frames: where it lies, and where it points.
+
+    Beside the flow of turned frames it has the smoothness of the frames as they were: scaled and
+    lit frames count for more or less against it (α of Horn–Schunck), and borders lie elsewhere.
+
+    Args:
+        flow: ``(B, n, 2, H, W)`` float, crop pixels a frame.
+        change: As of `turn`; light does nothing.
+
+    Returns:
+        ``(B, n, 2, H, W)`` float32.
+    """
+    flow = flow.float()
+    matrix = _matrix(change, flow)
+    return torch.einsum("bij,bnjhw->bnihw", matrix[:, :, :2], _turned(flow, matrix))
+
+
+def _matrix(change: Tensor, images: Tensor) -> Tensor:
+    """Return the affine maps ``(B, 2, 3)`` of pixels (x, y) of images ``(…, H, W)``."""
+    height, width = images.shape[-2:]
+    degrees, scale, _ = change.float().T
+    centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=images.device)
+    matrix: Tensor = get_rotation_matrix2d(
+        centre.expand(len(change), 2), degrees, scale[:, None].expand(-1, 2)
     )
-    turned: Tensor = warp_affine(images, matrix, (height, width), padding_mode="border")
-    turned = (turned * light[:, None, None, None]).clamp(0, 255)
-    return turned.view(len(frames), -1, 3, height, width).movedim(2, -1)
+    return matrix
+
+
+def _turned(images: Tensor, matrix: Tensor) -> Tensor:
+    """Move the pixels of images ``(B, n, c, H, W)`` float, by one grid a segment."""
+    size = images.shape[-2], images.shape[-1]
+    turned: Tensor = warp_affine(images.flatten(1, 2), matrix, size, padding_mode="border")
+    return turned.view(images.shape)
 
 
 def spatial_images(frames: Tensor, size: int) -> Tensor:
@@ -104,7 +133,7 @@ def stream_inputs(
     frames, flow, augment = batch.frames, batch.flow, batch.augment
     if augment is not None and ("spatial" in streams or flow is None):
         frames = move(frames, augment, 2)
-    if batch.warp is not None:
+    if batch.warp is not None and ("spatial" in streams or flow is None):
         frames = turn(frames, batch.warp)
     images = {}
     if "spatial" in streams:
@@ -120,5 +149,7 @@ def stream_inputs(
                 how[:, 1] -= augment[:, 0]
             # float16 products are slow on a CPU
             flow = move(flow, how, 3).float().mul_(signs[:, None, :, None, None])
+        if batch.flow is not None and batch.warp is not None:
+            flow = turn_flow(flow, batch.warp)
         images["temporal"] = temporal_images(flow, size, config.limit)
     return StreamInputs(images, batch.label, batch.weight)
