@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import facs_difficulty, rooms
+from experiments import facs_difficulty, rehearsal, rooms
 from experiments.benchmarks import __main__ as listing
 from experiments.benchmarks import export, faces, predict, prepare, stabilise, startup, step
 
@@ -119,3 +119,23 @@ def test_a_room_is_read_from_its_docstring_and_its_imports(tmp_path):
         "walk": rooms.Room("One foot, then the other", "run", frozenset({"foot"})),
     }
     assert rooms.ordered(house) == ["runtime", "walk", "foot"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").is_file(), reason="reads /proc")
+def test_the_rehearsal_says_what_each_command_takes(tmp_path, capsys):
+    few = ["--subjects", "2", "--takes", "1", "--iterations", "1", "1", "1", *SMALL]
+    smaller = {
+        "data.segment_length": 3, "data.windows.per_clip": 2, "model.width": 0.05,
+        "model.input_size": 64, "protocol.folds.groups": 2, "data.workers": 1,
+        **{f"stages.{stage}.batch_size": 4 for stage in rehearsal.STAGES},
+    }  # fmt: skip
+    rehearsal.main([
+        "--work", str(tmp_path), *few, *(f"--{key}={value}" for key, value in smaller.items())
+    ])  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in lines if "│" in line]
+    names = ["prepare", "prepare, all there", "plan", "a fold", "a fold, all there"]
+    rows = rows[-len(names) :]  # behind the table of the plan
+    assert [name for name, *_ in rows] == names
+    assert all(0.1 < float(memory) < 20 for *_, memory in rows)
+    assert [line.split()[0] for line in lines[-3:]] == ["corpus:", "cache:", "run:"]
