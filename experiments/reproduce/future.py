@@ -15,9 +15,10 @@ NOTE = (
     " a multiply-add, optical flow not counted; seconds of processor time of a test clip, flow and "
     "networks, without decoding and finding faces. bf16 is a way of training: answers, and so "
     "their time, are in float32. int8 has weights of 8 bits in the fully connected layers "
-    "(docs/export.md). Narrower networks and ResNet-18 start from random weights unless a file is"
-    " given, AlexNet from what model.weights says. One network for both inputs is trained in one "
-    "stage, on as many images as the first line's three see together."
+    "(docs/export.md) and is asked for each window by itself, which computes frames several times. "
+    "Narrower networks and ResNet-18 start from random weights unless a file is given, AlexNet "
+    "from what model.weights says. One network for both inputs is trained in one stage, on as many "
+    "images as the first line's three see together."
 )
 
 
@@ -109,4 +110,7 @@ def _int8(told: Mapping[str, Any], whole: Mapping[str, Any]) -> list[str]:
     count = f"{whole['parameters'] / 1e6:.2f}" if "parameters" in whole else ""
     accuracy = f"{percent(told['accuracy'])} (no interval; {told['clips']} clips)"
     size = f"{count} in {told['bytes'] / 1e6:.1f} MB"
-    return [label, accuracy, "", size, "", f"{told['seconds']:.3f}", command]
+    seconds = f"{told['seconds']:.3f}, its windows one by one"
+    if "seconds_float32" in told:
+        seconds += f"; {told['seconds_float32']:.3f} so in float32"
+    return [label, accuracy, "", size, "", seconds, command]
