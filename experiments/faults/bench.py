@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -89,10 +89,14 @@ class Bench:
         folder: Where; empty.
         seed: Of what is random in trials.
         quick: Whether of several commands only the first is tried.
+        only: The commands that are tried of several; empty for all.
     """
 
-    def __init__(self, folder: Path, seed: int = 0, quick: bool = False) -> None:
+    def __init__(
+        self, folder: Path, seed: int = 0, quick: bool = False, only: Collection[str] = ()
+    ) -> None:
         self.folder, self.seed, self.quick = folder.resolve(), seed, quick
+        self.only = only
         self.corpus = self.folder / "corpus"
         self.said = self.folder / "said"
         self._left: dict[str, Undisturbed] = {}
@@ -135,8 +139,9 @@ class Bench:
         return [name.replace("draw", "prepare"), *settings] + ["--output=run"] * (name == "fit")
 
     def some(self, *names: str) -> tuple[str, ...]:
-        """Return the commands to try of several: all, or the first where it must be quick."""
-        return names[:1] if self.quick else names
+        """Return what to try of several: what is asked for; the first where it must be quick."""
+        found = tuple(name for name in names if not self.only or name in self.only)
+        return found[:1] if self.quick else found
 
     def rng(self, *purpose: object) -> np.random.Generator:
         """Return what something is drawn from, the same for the same seed."""

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.faults import disk, kills, long, together, videos
-from experiments.faults.bench import Bench, Row
+from experiments.faults.bench import BEFORE, Bench, Row
 from experiments.faults.child import warm
 
 Rows = Callable[[Bench, int | None], Iterator[Row]]
@@ -56,6 +56,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a few trials of each row")
     parser.add_argument("--trials", type=int, metavar="N", help="the most trials of a row")
     parser.add_argument("--only", choices=GROUPS, action="append", help="this kind of fault alone")
+    parser.add_argument(
+        "--command", action="append", default=[], choices=(*BEFORE, *kills.PHASES),
+        help="of rows that there are for several commands, or phases of fit, those of this one",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of moments and damages; default 0")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="the table as JSON, after each row"
@@ -69,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     # No TemporaryDirectory: forked processes would remove it when they end.
     folder = given.folder or Path(tempfile.mkdtemp(prefix="faults-"))
     try:
-        bench = Bench(folder, given.seed, given.quick)
+        bench = Bench(folder, given.seed, given.quick, given.command)
         for name in given.only or GROUPS:
             make, full, quick = GROUPS[name]
             most = given.trials or (quick if given.quick else full)
