@@ -11,6 +11,7 @@ from vfer.corpora import Corpus
 from vfer.fit.budget import CROP, FLOW
 from vfer.fit.frames import Memory, choose_residency
 from vfer.fit.plan import check_validation, stages_of
+from vfer.fit.precision import precision_of
 from vfer.fit.run import Run, held_out, source_of, split
 from vfer.fit.stage_folder import find_source
 from vfer.folds import Groups, deal_sentences, explicit, losgo, official
@@ -25,7 +26,7 @@ from vfer.results.bundle import FINAL, fold_name
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import sha256
 from vfer.runtime.memory import free_memory
-from vfer.runtime.ranks import device, first, here, precision, rank, world
+from vfer.runtime.ranks import device, first, here, rank, world
 from vfer.segments.controls import PICTURES
 
 
@@ -43,7 +44,7 @@ def memory_of(config: Config, corpus: Corpus, store: CropStore, console: Console
     if rank() == 0:
         console.print(
             f"data.residency: {chosen}, for {needed / 2**30:.2f} GiB of crops"
-            f"{' and flow' if flow else ''}; trainer.precision: {precision(config.trainer)}"
+            f"{' and flow' if flow else ''}; trainer.precision: {precision_of(config)}"
         )
     if chosen == "disk":
         return None

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from vfer.config.tree import StageConfig
 from vfer.fit.plan import Randomness, Stage
+from vfer.fit.precision import precision_of
 from vfer.fit.run import Fold, Run
 from vfer.fit.training import steps_of, transform_of
 from vfer.networks.stage import StageNetwork
 from vfer.runtime.memory import free_memory
-from vfer.runtime.ranks import device, precision, world
+from vfer.runtime.ranks import device, world
 
 FACTOR = 1.5
 """What a step takes, for one byte that the way forward keeps for the way back."""
@@ -38,7 +39,7 @@ def kept_of_a_sample(run: Run, fold: Fold, stage: Stage, network: StageNetwork) 
         return value
 
     images = transform_of(run, stage)(one).images
-    half = "bf16" in precision(run.config.trainer)
+    half = "bf16" in precision_of(run.config)
     with (
         torch.random.fork_rng(),
         torch.autocast(where.type, torch.bfloat16, enabled=half),

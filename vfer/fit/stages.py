@@ -25,6 +25,7 @@ from vfer.fit.evaluation import Probabilities, describe
 from vfer.fit.loggers import Logger
 from vfer.fit.parts import fitting
 from vfer.fit.plan import Randomness, Stage
+from vfer.fit.precision import precision_of
 from vfer.fit.run import Fold, Run, Seen, seen_in, source_of
 from vfer.fit.stage_folder import (
     find_finished,
@@ -43,7 +44,7 @@ from vfer.results.schema import STAGE_RECORD, WEIGHTS, read_stage
 from vfer.results.tables import CurvePoint
 from vfer.runtime.environment import made_with
 from vfer.runtime.files import key_of, sha256, write_json
-from vfer.runtime.ranks import device, first, precision, world
+from vfer.runtime.ranks import device, first, world
 
 FORMAT = 5  # to be raised when the same inputs give other weights
 
@@ -122,7 +123,7 @@ def stage_key(
             "model": [_model_key(run, stage), run.weights_key],
             "data": [data.segment_length, asdict(data.windows)],
             "flow": asdict(data.flow) if "temporal" in stage.streams else None,
-            "trainer": [precision(run.config.trainer), run.config.trainer["deterministic"]],
+            "trainer": [precision_of(run.config), run.config.trainer["deterministic"]],
             "how": [run.config.stages.compile, world()],
             "clips": sides,
             "control": run.config.protocol.control,
@@ -279,7 +280,7 @@ def _write(
     write_json(
         partial / "environment.json",
         made_with()
-        | {"precision": precision(run.config.trainer)}
+        | {"precision": precision_of(run.config)}
         | ({} if micro_batch is None else {"micro_batch": micro_batch}),
     )
     write_record(

@@ -20,11 +20,12 @@ from vfer.fit.datasets import StepDataset
 from vfer.fit.loggers import Logger
 from vfer.fit.module import StageModule
 from vfer.fit.plan import Randomness, Stage
+from vfer.fit.precision import precision_of
 from vfer.fit.profile import Profile
 from vfer.fit.run import Fold, Run, frames_of
 from vfer.fit.stage_folder import CHECKPOINT, Left
 from vfer.networks.stage import StageNetwork
-from vfer.runtime.ranks import precision, rank, world
+from vfer.runtime.ranks import rank, world
 from vfer.segments.images import stream_inputs
 
 
@@ -92,7 +93,7 @@ def fit_network(
     if profile is not None:
         callbacks = [profile, *callbacks, profile.after]
     options = config.trainer | {"enable_progress_bar": False}  # ours is among the callbacks
-    options |= {"precision": precision(config.trainer)}
+    options |= {"precision": precision_of(config)}
     del options["profile"]
     if options["log_every_n_steps"] is not None:
         options["log_every_n_steps"] = min(options["log_every_n_steps"], end)
