@@ -36,6 +36,7 @@ from vfer.fit.frames import Frames, Memory
 from vfer.flow.solver import horn_schunck
 from vfer.networks.build import build_frame_network, build_segment_network
 from vfer.networks.settings import ModelConfig
+from vfer.prepare.clip import prepare_clip
 from vfer.prepare.store import CropStore, Entry, flow_key
 from vfer.results.tables import STREAMS
 from vfer.runtime.environment import made_with
@@ -118,6 +119,41 @@ def detection(quick: bool) -> list[Row]:
     ours, plain = _best(*ways, rounds=1)
     return [Row("detection", f"default, {len(frames)} frames", len(frames) / ours, "frames/s",
                 "MTCNN.detect on each", plain / ours, "times as fast")]  # fmt: skip
+
+
+def preparing(quick: bool) -> list[Row]:
+    """Time a clip from its file to its crops, and decoding it and plain MTCNN on every frame."""
+    frames = _drawn(quick)
+    with tempfile.TemporaryDirectory() as folder:
+        path = prepare.write(Path(folder, "mpeg4.avi"), frames, "mpeg4")
+        clip, search = Clip("clip", path, "1", EMOTIONS[0]), partial(faces.plain, frames)
+
+        def plain() -> None:
+            prepare.one_by_one(path)
+            search()
+
+        ours, theirs = _best(partial(prepare_clip, clip, FaceConfig()), plain, rounds=1)
+    return [Row("prepare", f"a clip of {len(frames)} frames", len(frames) / ours, "frames/s",
+                "decord and MTCNN.detect on each", theirs / ours, "times as fast")]  # fmt: skip
+
+
+def feeding(quick: bool) -> list[Row]:
+    """Time the reading of a batch of segments out of memory, and a copy of as many bytes."""
+    size = TINY if quick else DEMO
+    segments = step.Segments(4, size.batch, size.length, flow=True, turned=False)
+    batch = segments[0]
+    given = [batch.frames, batch.flow]
+    room = [torch.empty_like(one) for one in given if one is not None]
+
+    def copy() -> None:
+        for place, one in zip(room, given, strict=True):
+            assert one is not None
+            place.copy_(one)
+
+    ours, bare = _best(lambda: segments[1], copy, rounds=2 if quick else 20)
+    megabytes = sum(one.nbytes for one in room) / 1e6
+    return [Row("feed", f"a batch of {megabytes:.0f} MB from RAM", ours * 1e3, "ms",
+                "a copy of as many bytes", ours / bare, "×")]  # fmt: skip
 
 
 def optical_flow(quick: bool) -> list[Row]:
@@ -221,7 +257,9 @@ PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "start-up": start_up,
     "decoding": decoding,
     "detection": detection,
+    "prepare": preparing,
     "flow": optical_flow,
+    "feed": feeding,
     "step": training,
     "evaluation": evaluation,
     "predict": prediction,

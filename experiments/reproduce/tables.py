@@ -119,6 +119,8 @@ def table(part: str, rows: Rows, corpus: str) -> Section:
         "", "accuracy, %", "pooled, %", "UAR, %", "against the first, points",
         *(f"{title}, %" for title in PAPERS.values()), "ours − paper's",
     )  # fmt: skip
+    if corpus not in PAPERS:  # the last column has nothing to say
+        header, cells = header[:-1], [line[:-1] for line in cells]
     note = (
         "accuracy: mean ± std between folds or seeds; pooled: of all clips, with a 95 % interval "
         "over people; against the first: with its 95 % interval and p; columns of corpora: the "
