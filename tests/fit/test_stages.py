@@ -32,6 +32,7 @@ from vfer.fit.plan import Randomness, stages_of
 from vfer.fit.run import split
 from vfer.fit.stages import build, train_stage
 from vfer.fit.training import steps_of, transform_of
+from vfer.networks.streams import FrameNetwork
 from vfer.results.tables import read_tables
 from vfer.runtime.console import UsageError
 from vfer.runtime.files import read_json
@@ -536,6 +537,25 @@ def test_bf16_mixed_trains_float32_weights_and_is_scored_in_float32(cache, three
             assert ours.dtype == torch.float32
             difference = max(difference, (ours - theirs).abs().max().item())
         assert 0 < difference < 0.02
+
+
+def test_a_point_of_the_test_groups_curve_costs_little_and_the_score_is_whole(
+    cache, tmp_path, monkeypatch
+):
+    """Six steps of twelve images: a twentieth of three of them is less than an image a clip."""
+    seen, describe = [], FrameNetwork.describe
+
+    def watch(network, images):
+        seen.append((len(images["spatial"]), torch.is_autocast_enabled("cpu")))
+        return describe(network, images)
+
+    monkeypatch.setattr(FrameNetwork, "describe", watch)
+    stage = train(open_tiny(cache, "--trainer.precision", "bf16-mixed"), tmp_path)
+    between = [images for images, half in seen if half]
+    assert sum(between) == len(stage.test)  # the one point before the last, an image a clip
+    assert sum(images for images, half in seen if not half) == sum(map(len, stage.test))
+    points = [point for point in stage.curves if point.split == "test"]
+    assert [point.iteration for point in points] == [3, 6]
 
 
 @pytest.mark.parametrize("bad", [3, 6])
