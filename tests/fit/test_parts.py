@@ -46,8 +46,8 @@ def needed(spatial, samples):
     """Return the free bytes that just do for a step of so many samples."""
     *_, network = spatial
     trained = sum(p.numel() * p.element_size() for p in network.parameters())
-    each = parts.FACTOR * parts.kept_of_a_sample(*spatial)
-    return int((3 * trained + samples * each) / parts.USABLE) + 1
+    fixed, each = parts.kept_bytes(*spatial)
+    return int((3 * trained + parts.FACTOR * (fixed + samples * each)) / parts.USABLE) + 1
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,26 @@ def test_what_a_sample_keeps_is_counted_and_leaves_no_trace(spatial):
     network = FrameNetwork(Normed(), 6)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
-    kept = parts.kept_of_a_sample(run, fold, stage, network)
+    fixed, each = parts.kept_bytes(run, fold, stage, network)
     side = run.config.model.input_size
     image = 3 * side * side * 4
-    assert 2 * image <= kept < 2.1 * image  # what the norm and the exponential keep
+    assert each == 2 * image + 3 * 4  # what the norm, the exponential and the classifier keep
+    assert fixed < 1000  # the norm's means
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_weights_in_bfloat16_are_kept_once_and_not_for_each_sample(cache):
+    found = []
+    for precision in ("32-true", "bf16-mixed"):
+        run = open_tiny(cache, "--trainer.precision", precision)
+        stage = stage_of(run, "spatial")
+        network = build(run, stage, 0, {})
+        found.append(parts.kept_bytes(run, split(run, 0), stage, network))
+    weights = sum(2 * p.numel() for name, p in network.named_parameters() if "weight" in name)
+    plain, half = found
+    assert half.fixed - plain.fixed == pytest.approx(weights, rel=0.05)
+    assert 0.4 * plain.each < half.each < plain.each
 
 
 def test_a_stage_that_would_not_fit_is_trained_in_parts_and_says_so(spatial, tmp_path, monkeypatch):

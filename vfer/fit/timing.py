@@ -26,7 +26,7 @@ from vfer.fit.budget import Costs, Extent, StageCost, extrapolate
 from vfer.fit.curves import CurveRecorder
 from vfer.fit.module import StageModule
 from vfer.fit.opening import plugs_of
-from vfer.fit.parts import kept_of_a_sample
+from vfer.fit.parts import kept_bytes
 from vfer.fit.plan import Randomness, Stage, stages_of
 from vfer.fit.run import Fold, Run, Seen, split
 from vfer.fit.stage_folder import Left
@@ -202,7 +202,7 @@ def _time_stage(
         ]
         step = extrapolate(timed, settings.batch_size)
         parts = steps_of(run, fold, stage, Randomness(0, 0, stage.name)).shares
-        kept = max(map(len, parts)) * kept_of_a_sample(run, fold, stage, network)
+        kept = kept_bytes(run, fold, stage, network).of(max(map(len, parts)))
     clock = _Clock(run, fold, stage, transform_of(run, stage))
     network.to(device(run.config.trainer))
     tested = []
