@@ -95,8 +95,8 @@ def fit_network(
     options = config.trainer | {"enable_progress_bar": False}  # ours is among the callbacks
     options |= {"precision": precision_of(config)}
     del options["profile"]
-    if options["log_every_n_steps"] is not None:
-        options["log_every_n_steps"] = min(options["log_every_n_steps"], end)
+    every = options["log_every_n_steps"]
+    options["log_every_n_steps"] = min(50 if every is None else every, end)
     trainer = pl.Trainer(
         **options,
         max_steps=end,
