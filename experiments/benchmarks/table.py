@@ -142,12 +142,11 @@ def feeding(quick: bool) -> list[Row]:
     size = TINY if quick else DEMO
     segments = step.Segments(4, size.batch, size.length, flow=True, turned=False)
     batch = segments[0]
-    given = [batch.frames, batch.flow]
-    room = [torch.empty_like(one) for one in given if one is not None]
+    given = [one for one in (batch.frames, batch.flow) if one is not None]
+    room = [torch.empty_like(one) for one in given]
 
     def copy() -> None:
         for place, one in zip(room, given, strict=True):
-            assert one is not None
             place.copy_(one)
 
     ours, bare = _best(lambda: segments[1], copy, rounds=2 if quick else 20)

@@ -45,7 +45,7 @@ def kept_bytes(run: Run, fold: Fold, stage: Stage, network: StageNetwork) -> Kep
     """
     network.to(device(run.config.trainer)).train()
     buffers = {name: value.clone() for name, value in network.named_buffers()}
-    batch = steps_of(run, fold, stage, Randomness(0, 0, stage.name))[0]
+    batch = steps_of(run, fold, stage, Randomness(0, 0, stage.name), micro_batch=2)[0]
     one, *more = [
         _kept(run, stage, network, batch.part(slice(0, count)))
         for count in range(1, min(len(batch.label), 2) + 1)

@@ -11,8 +11,8 @@ def precision_of(config: Config) -> str:
     weights of a Conv3d in bfloat16 are wrong there for some shapes, NaN and others from one time to
     the next (torch 2.15, AVX512-BF16; two-dimensional ones are right).
     """
-    found = precision(config.trainer)
-    asked = config.trainer["precision"] != "auto"
-    if asked or config.model.network is None or device(config.trainer).type != "cpu":
-        return found
-    return "32-true"
+    trainer = config.trainer
+    by_itself = trainer["precision"] == "auto"
+    if by_itself and config.model.network is not None and device(trainer).type == "cpu":
+        return "32-true"
+    return precision(trainer)

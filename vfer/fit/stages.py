@@ -88,11 +88,8 @@ def build(run: Run, stage: Stage, seed: int, before: Before) -> StageNetwork:
         return build_whole_network(model, classes, frames)
 
 
-def _model_key(run: Run, stage: Stage) -> dict[str, Any]:
-    """Return what of the networks' settings a stage depends on."""
-    model = asdict(run.config.model)
-    for name in OWN:
-        model.pop(name)
+def _settings_used(run: Run, stage: Stage) -> dict[str, Any]:
+    """Return the networks' settings that a stage depends on."""
     unused: tuple[str, ...] = ()
     if run.config.model.own is not None:  # nothing of AlexNet's is used
         unused += ("variant", "width", "insert_after", "dropout", "weights")
@@ -100,8 +97,13 @@ def _model_key(run: Run, stage: Stage) -> dict[str, Any]:
         unused += ("pool", "vlan_start")
     if stage.single:
         unused += ("streams",)
-    own = {key: one for key, one in run.plugs.items() if key.startswith("model.")}
-    return {k: v for k, v in model.items() if k not in unused} | own
+    return {k: v for k, v in asdict(run.config.model).items() if k not in unused}
+
+
+def _model_key(run: Run, stage: Stage) -> dict[str, Any]:
+    """Return what of the networks a stage depends on; what is one's own by its code."""
+    used = {k: v for k, v in _settings_used(run, stage).items() if k not in OWN}
+    return used | {key: one for key, one in run.plugs.items() if key.startswith("model.")}
 
 
 def stage_key(
@@ -291,7 +293,7 @@ def _write(
             "fold": None if fold.final else fold.number,
             "corpus": run.corpus.name,
             "classes": list(run.corpus.classes),
-            "model": asdict(run.config.model),
+            "model": _settings_used(run, stage),
             "plugs": run.plugs,
             "frames": run.config.data.segment_length - 1,
             "iteration": found.iteration,

@@ -95,8 +95,7 @@ def fit_network(
     options = config.trainer | {"enable_progress_bar": False}  # ours is among the callbacks
     options |= {"precision": precision_of(config)}
     del options["profile"]
-    every = options["log_every_n_steps"]
-    options["log_every_n_steps"] = min(50 if every is None else every, end)
+    options["log_every_n_steps"] = min(options["log_every_n_steps"] or 50, end)
     trainer = pl.Trainer(
         **options,
         max_steps=end,
