@@ -321,6 +321,12 @@ def test_runs_share_the_stages_whose_inputs_are_the_same(cache, tmp_path, monkey
     assert left(tmp_path / "third") != left(tmp_path / "first")
 
 
+def test_a_stages_record_does_not_tell_which_of_the_runs_that_share_it_made_it(cache, tmp_path):
+    train(open_tiny(cache), tmp_path / "first")
+    train(open_tiny(cache, "--model.pool", "frame"), tmp_path / "second")
+    assert left(tmp_path / "first") == left(tmp_path / "second")
+
+
 CHOOSING = (
     *("--protocol.folds.groups", 3, "--protocol.selection", "validation"),
     *("--stages.spatial.measure_every", 1, "--stages.spatial.optimizer.lr", 0.0005),
