@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -19,6 +20,7 @@ from vfer.corpora.facs.clip import draw_clip
 from vfer.corpora.facs.files import write_video
 from vfer.corpora.facs.settings import FacsConfig
 
+V = TypeVar("V")
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 DRAWN = FacsConfig(subjects=2, clips_per_emotion=1, frames=8, width=160, height=128)
 EMOTIONS = ("happiness", "surprise")
@@ -78,8 +80,14 @@ def tree(world: Path) -> dict[str, str]:
     }
 
 
+def _named(files: dict[str, V]) -> dict[str, V]:
+    """Leave out hidden files."""
+    return {path: one for path, one in files.items() if not Path(path).name.startswith(".")}
+
+
 def _is_lock(name: str) -> bool:
-    return name.endswith(".lock") or name.rstrip("0123456789") == ".lock"
+    """Return whether a file is a lock's, or says who held one last, which its holder overwrites."""
+    return re.fullmatch(r"\.lock\d*(\.by)?|.*\.lock", name) is not None
 
 
 class Bench:
@@ -191,9 +199,17 @@ class Bench:
             self._left[command] = Undisturbed(seconds, files, log)
         return self._left[command]
 
-    def difference(self, command: str, world: Path) -> str:
-        """Return how a world differs from what the command leaves undisturbed, if it does."""
+    def difference(self, command: str, world: Path, hidden: bool = True) -> str:
+        """Return how a world differs from what the command leaves undisturbed, if it does.
+
+        Args:
+            command: The command.
+            world: Where it ran.
+            hidden: Whether to look at hidden files too, which only save time.
+        """
         wanted, found = self.left(command).files, tree(world)
+        if not hidden:
+            wanted, found = _named(wanted), _named(found)
         told = [f"{path} is missing" for path in sorted(wanted.keys() - found.keys())]
         told += [f"{path} is left behind" for path in sorted(found.keys() - wanted.keys())]
         told += [

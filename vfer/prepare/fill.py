@@ -129,7 +129,7 @@ def fill(
         while not _is_full(store, corpus, key):
             time.sleep(1)
     if number == 0:
-        remove_leftovers(store.directory, ".manifest.csv.*.tmp")
+        remove_leftovers(store.directory, ".*.tmp")  # of what is written without the lock
         store.write_manifest(corpus)
         store.write_records(corpus)
     return store
