@@ -21,6 +21,7 @@ from vfer.corpora.facs.files import write_video
 from vfer.corpora.facs.settings import FacsConfig
 
 V = TypeVar("V")
+KEPT = "predicted"
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 DRAWN = FacsConfig(subjects=2, clips_per_emotion=1, frames=8, width=160, height=128)
 EMOTIONS = ("happiness", "surprise")
@@ -80,9 +81,13 @@ def tree(world: Path) -> dict[str, str]:
     }
 
 
-def _named(files: dict[str, V]) -> dict[str, V]:
-    """Leave out hidden files."""
-    return {path: one for path, one in files.items() if not Path(path).name.startswith(".")}
+def _results(files: dict[str, V]) -> dict[str, V]:
+    """Leave out what only saves time: hidden files, and predictions kept for the next command."""
+    return {
+        path: one
+        for path, one in files.items()
+        if not Path(path).name.startswith(".") and not path.startswith(f"{KEPT}/")
+    }
 
 
 def _is_lock(name: str) -> bool:
@@ -131,7 +136,7 @@ class Bench:
             return ["report", "run"]
         if name == "predict":
             videos = [str(path) for path in sorted(self.corpus.glob("*.avi"))[:2]]
-            kept = ["--cache=predicted", "--device=cpu", "--json=said.json", "--csv=said.csv"]
+            kept = [f"--cache={KEPT}", "--device=cpu", "--json=said.json", "--csv=said.csv"]
             return ["predict", "--run=run", *kept, "--html=page", *videos]
         corpus: dict[str, Any] = {
             "data.corpus": "manifest",
@@ -199,17 +204,17 @@ class Bench:
             self._left[command] = Undisturbed(seconds, files, log)
         return self._left[command]
 
-    def difference(self, command: str, world: Path, hidden: bool = True) -> str:
+    def difference(self, command: str, world: Path, results: bool = False) -> str:
         """Return how a world differs from what the command leaves undisturbed, if it does.
 
         Args:
             command: The command.
             world: Where it ran.
-            hidden: Whether to look at hidden files too, which only save time.
+            results: Whether to leave out what only saves time.
         """
         wanted, found = self.left(command).files, tree(world)
-        if not hidden:
-            wanted, found = _named(wanted), _named(found)
+        if results:
+            wanted, found = _results(wanted), _results(found)
         told = [f"{path} is missing" for path in sorted(wanted.keys() - found.keys())]
         told += [f"{path} is left behind" for path in sorted(found.keys() - wanted.keys())]
         told += [

@@ -144,8 +144,8 @@ def _fail(bench: Bench, command: str, number: int, error: int | None) -> str:
     if not child.gone():
         return "a process of it lives on"
     said = child.errors()
-    if status == 0:  # it could do without: then nothing with a name may be missing
-        lost = bench.difference(command, world, hidden=False)
+    if status == 0:  # it could do without: then no result may be missing
+        lost = bench.difference(command, world, results=True)
         if lost:
             return f"status 0, but {lost}"
     elif error is not None and (status != 1 or any("Traceback" in line for line in said)):

@@ -318,6 +318,13 @@ def test_a_page_of_all_videos_is_made_and_told(run, videos, capsys):
     assert len(list(Path("page/videos").iterdir())) == 3
 
 
+def test_a_page_has_its_videos_by_name_whichever_came_first(run, videos):
+    run("alone.avi", "--html", "page")
+    run(videos, "--html", "page")
+    run(videos, "alone.avi", "--html", "at_once")
+    assert Path("page/list.js").read_text() == Path("at_once/list.js").read_text()
+
+
 def test_explained_videos_are_other_finished_videos_and_say_why(run, videos, capsys):
     assert run(videos / "a.mkv", "--json", "plain.json") == (0, ["a.mkv"])
     words = (videos / "a.mkv", "--explain", "--json", "x.json", "--csv", "x.csv")

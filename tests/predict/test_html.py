@@ -63,8 +63,8 @@ def test_what_plays_is_copied_and_the_rest_becomes_h264(tmp_path):
     np.testing.assert_allclose(times, np.arange(25) / 25, atol=2e-3)
     assert heard(made_of)[0] == "aac"
     assert [one["title"] for one in data_of(tmp_path / "page" / "list.js", "list")] == [
-        "plays.mp4",
         "other.mkv",
+        "plays.mp4",
     ]
 
 

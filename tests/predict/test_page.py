@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
     """A page of a video with three faces, one after a cut, and of one without a face."""
     base = tmp_path_factory.mktemp("page")
     two = made.write(base / HOSTILE, made.scene(100), codec="libx264", sound="aac")
-    nobody = made.write(base / "nobody.mp4", made.scene(50), codec="libx264")
+    nobody = made.write(base / "without.mp4", made.scene(50), codec="libx264")
 
     def face(number, start, end, best, **more):
         starts = [start + 0.25 * k for k in range(int((end - start - 0.4) / 0.25) + 1)]
@@ -285,17 +285,17 @@ def test_names_are_text_and_never_markup(page):
 
 def test_another_video_can_be_chosen_and_has_its_own_address(page, folder):
     page.select_option("#chooser", index=1)
-    page.wait_for_function("document.title === 'nobody.mp4'")
+    page.wait_for_function("document.title === 'without.mp4'")
     ready(page)
     assert page.locator(".curve").count() == 1
     assert page.text_content(".curve h3") == "no face in this video"
     click(page, 0.25)
     assert time_of(page) == pytest.approx(0.5, abs=0.02)
     address = page.evaluate("location.href")
-    assert address.endswith("#nobody")
+    assert address.endswith("#without")
     page.goto("about:blank")
     page.goto(address)
-    page.wait_for_function("document.title === 'nobody.mp4'")
+    page.wait_for_function("document.title === 'without.mp4'")
 
 
 def test_dark_where_the_system_is(page):

@@ -90,8 +90,9 @@ class Folder:
         return [file for file in made if (self.path / file).exists()]
 
     def _write(self, entries: dict[str, dict[str, Any]]) -> None:
+        """Write the record by name: one that comes late stands where it would have stood."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / self.record, entries)
+        write_json(self.path / self.record, dict(sorted(entries.items())))
 
 
 def _safe(stem: str) -> str:
