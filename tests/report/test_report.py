@@ -1,6 +1,7 @@
 """The report: what its page and tables say of bundles, and what it refuses."""
 
 import csv
+import errno
 import html
 import json
 import re
@@ -237,6 +238,30 @@ def test_crops_of_the_hardest_clips_are_shown_where_they_are_at_hand(bundle, tmp
     assert main([str(bundle)]) == 0
     assert "The crops of 5 of them are not at hand" in page(bundle)
     assert (bundle / "report" / "hardest.svg").is_file()
+    damaged = sorted((store.directory / "crops").iterdir())
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert main([str(bundle)]) == 0
+    assert any(f"{path} is not what was written" in page(bundle) for path in damaged)
+
+
+def test_crops_that_cannot_be_read_now_fail_the_report_and_are_named(
+    bundle, tmp_path, monkeypatch, capsys
+):
+    set_config(bundle, data__cache=str(tmp_path / "cache"))
+    edit_json(bundle / "environment.json", lambda found: found.update(store="toy-1"))
+    hash_again(bundle)
+    store = CropStore(tmp_path / "cache" / "crops" / "toy-1")
+    assert main([str(bundle)]) == 0
+    clip = grid(bundle, "hardest")[1][1]
+    store.add(Entry(clip=clip, status="ok", frames=3), np.zeros((3, 150, 110, 3), np.uint8))
+
+    def broken(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(np, "load", broken)
+    assert main([str(bundle)]) == 1
+    assert str(store.directory / "crops") in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("undrawn")

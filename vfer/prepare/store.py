@@ -373,7 +373,8 @@ def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
         array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            raise  # it cannot be read now, which says nothing about what is in it
+            # It cannot be read now, which says nothing about what is in it.
+            raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
         raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     if array.shape != shape or array.dtype != kind:
         raise ValueError(

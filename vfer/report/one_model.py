@@ -243,16 +243,17 @@ def _hardest(run: Bundle) -> Section:
         )
     ]
     store = store_at(run.config.get("data.cache"), run.environment.get("store"))
-    shown = []
+    shown, missing = [], []
     for k, (_, row) in enumerate(hardest, 1):
         title = f"{k}. {row.label}, taken for {row.prediction(classes)}"
         try:
             shown.append((title, store.crops(row.clip)))
-        except (KeyError, OSError, TypeError, ValueError):
-            continue
+        except KeyError:
+            missing.append(f"no {store.directory}, or nothing of {row.clip} in it")
+        except (FileNotFoundError, PermissionError, ValueError) as error:
+            missing.append(str(error))
     if shown:
         caption = "Their crops, from the first frame to the last"
         parts.append(Picture("hardest", figures.clips_figure(shown), caption))
-    missing = len(hardest) - len(shown)
-    text = [f"The crops of {missing} of them are not at hand: no {store.directory}"]
-    return Section("Hardest clips", text=text if missing else (), parts=parts)
+    text = [f"The crops of {len(missing)} of them are not at hand: {why}" for why in missing[:1]]
+    return Section("Hardest clips", text=text, parts=parts)

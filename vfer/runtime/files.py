@@ -191,9 +191,16 @@ def irregular(folder: Path, leave: Collection[str] = ()) -> Iterator[tuple[Path,
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: It cannot be read; the error names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:  # of a failed read it would name nothing
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def key_of(value: Any) -> str:  # noqa: ANN401 - any JSON value
