@@ -564,6 +564,24 @@ def test_a_point_of_the_test_groups_curve_costs_little_and_the_score_is_whole(
     assert [point.iteration for point in points] == [3, 6]
 
 
+def test_the_third_stages_test_group_is_measured_less_often_where_that_costs_much(
+    cache, three, tmp_path
+):
+    """A point is measured only after so many steps that it is a twentieth of their work."""
+    _, before, _ = three
+    run = open_tiny(cache, "--stages.vlan.iterations", 80, "--stages.vlan.measure_every", 1)
+    stage = train(run, tmp_path, "vlan", 0, before)
+    train_at, test_at = (
+        [p.iteration for p in stage.curves if p.split == one] for one in ("train", "test")
+    )
+    assert train_at == list(range(1, 81))
+    frames = int(split(run, 0).test.starts.frames.sum())
+    work = 3 * 6 * (run.config.data.segment_length - 1)
+    steps = -(-20 * frames // work)  # a twentieth
+    assert 1 < steps < 79
+    assert test_at == [*range(steps, 80, steps), 80]
+
+
 @pytest.mark.parametrize("bad", [3, 6])
 def test_a_loss_that_is_no_number_stops_the_training_and_names_its_clips(
     cache, tmp_path, monkeypatch, bad

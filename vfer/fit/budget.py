@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vfer.config.tree import Config, StageConfig
 from vfer.faces.settings import HEIGHT, WIDTH
-from vfer.fit.plan import curve_every, stages_of
+from vfer.fit.plan import curve_cost, stages_of
 
 CROP = HEIGHT * WIDTH * 3
 """Bytes of a frame's crop, uint8 RGB."""
@@ -140,15 +140,17 @@ def stage_seconds(cost: StageCost, config: Config, extent: Extent) -> float:
     regression = cost.name == "vlan" and config.stages.schema == "non_trained"
     iterations = 0 if regression else settings.iterations
     held = extent.clips / extent.folds
-    whole, between = held * cost.clip, points_of(iterations, settings.measure_every) - 1
+    whole, length = held * cost.clip, config.data.segment_length
     stage = next(one for one in stages_of(config) if one.name == cost.name)
-    every = curve_every(stage, settings, extent.frames // extent.folds)
-    once = iterations * cost.step + whole + between * whole / every
+    curve = curve_cost(stage, settings, length, extent.frames // extent.folds)
+    once = iterations * cost.step + whole
+    once += (points_of(iterations, curve.steps) - 1) * whole / curve.every
     if regression:
         once += (extent.clips - held) * cost.clip  # describes the training clips
     if config.protocol.selection != "validation":
         return once
-    return once + (1 + between) * whole + (once if config.protocol.retrain else 0.0)
+    points = points_of(iterations, settings.measure_every)
+    return once + points * whole + (once if config.protocol.retrain else 0.0)
 
 
 def lines(config: Config, extent: Extent, costs: Costs) -> Iterator[Line]:

@@ -15,7 +15,7 @@ from vfer.fit.datamodule import Transform
 from vfer.fit.datasets import EvaluatedClips, Part, thinned
 from vfer.fit.evaluation import Probabilities, evaluate, measure
 from vfer.fit.module import StageModule
-from vfer.fit.plan import Stage, curve_every
+from vfer.fit.plan import CurveCost, Stage, curve_cost
 from vfer.fit.run import Fold, Run, frames_of
 from vfer.networks.stage import StageNetwork
 from vfer.results.tables import CurvePoint
@@ -26,8 +26,7 @@ class CurveRecorder(Callback):
 
     The points go to the bundle. Those of the test group are read by nothing else: none is logged
     where a callback could monitor it. As nothing is chosen by them, they are measured in the
-    precision of the training, and those of networks on single images on every so many images of a
-    clip (`curve_every`).
+    precision of the training, and so that they cost little (`curve_cost`).
 
     Attributes:
         points: The points so far.
@@ -42,7 +41,7 @@ class CurveRecorder(Callback):
         self.frames = frames_of(run, "temporal" in stage.streams)
         self.test_clips = self._clips(fold.test)
         self.validation = self._clips(fold.validation)
-        self.every = self._every()
+        self.cost = self._cost()
         self.points: list[CurvePoint] = []
         self.best: int | None = None
         self.best_weights: dict[str, Tensor] = {}
@@ -54,11 +53,10 @@ class CurveRecorder(Callback):
             return None
         return EvaluatedClips(side, self.frames, self.classes, every)
 
-    def _every(self) -> int:
-        """Return of how many neighbouring images one is measured for the test group's curve."""
-        if self.test_clips is None:
-            return 1
-        return curve_every(self.stage, self.settings, int(self.test_clips.part.starts.frames.sum()))
+    def _cost(self) -> CurveCost:
+        frames = 0 if self.test_clips is None else int(self.test_clips.part.starts.frames.sum())
+        length = self.run.config.data.segment_length
+        return curve_cost(self.stage, self.settings, length, frames)
 
     def on_train_batch_end(  # type: ignore[override]
         self,
@@ -79,8 +77,8 @@ class CurveRecorder(Callback):
             network = pl_module.network
             self._add_training(step)
             self._validate(network, step)
-            clips = self._clips(self.fold.test, self.every)
-            if clips is not None:
+            clips = self._clips(self.fold.test, self.cost.every)
+            if clips is not None and step % self.cost.steps == 0:
                 with trainer.precision_plugin.forward_context():
                     found = evaluate(network, clips, self.transform)
                 self._add_measured("test", clips, found, step)
@@ -95,7 +93,7 @@ class CurveRecorder(Callback):
         self._validate(network, iteration)
         found = self.test(network)
         if self.test_clips is not None:
-            shown = [thinned(one, self.every) for one in found]  # as at the points before
+            shown = [thinned(one, self.cost.every) for one in found]  # as at the points before
             self._add_measured("test", self.test_clips, shown, iteration)
         return found
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,21 +50,40 @@ CURVE_SHARE = 0.05
 """What a point of the test group's curve may cost of the steps since the last one."""
 
 
-def curve_every(stage: Stage, settings: StageConfig, images: int) -> int:
-    """Return of how many neighbouring images of a clip one is measured for the test group's curve.
+class CurveCost(NamedTuple):
+    """How the test group's curve is measured so that it costs at most `CURVE_SHARE` of a stage.
 
-    With networks on single images fewer can be measured, so that a point costs at most
-    `CURVE_SHARE` of the steps; every window of a segment's network needs all of its images.
+    Attributes:
+        every: Of so many neighbouring images of a clip one is measured before the last point.
+        steps: Steps between points; a multiple of ``measure_every``, and 0 where that is.
+    """
+
+    every: int
+    steps: int
+
+
+def curve_cost(stage: Stage, settings: StageConfig, length: int, frames: int) -> CurveCost:
+    """Return how the test group's curve is measured.
+
+    Networks on single images see fewer of them. Those on segments need all images of every window:
+    they are measured less often, but once before the last iteration where ``measure_every`` asks
+    for it.
 
     Args:
         stage: The stage.
         settings: Its settings.
-        images: Of the test group.
+        length: Frames of a segment, L.
+        frames: Of the test group.
     """
-    if not stage.single or not settings.measure_every:
-        return 1
-    forward = 3 * settings.measure_every * settings.batch_size  # a step is three times that
-    return max(1, ceil(images / (CURVE_SHARE * forward)))
+    every = settings.measure_every
+    if not every:
+        return CurveCost(1, 0)
+    # A step is three times the way forward of its images.
+    forward = 3 * every * settings.batch_size * (1 if stage.single else length - 1)
+    share = max(1, ceil(frames / (CURVE_SHARE * forward)))
+    if stage.single:
+        return CurveCost(share, every)
+    return CurveCost(1, every * max(1, min(share, (settings.iterations - 1) // every)))
 
 
 def check_validation(config: Config, groups: int | None) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from vfer.baselines.classifier import edge_of, fit_classifier
@@ -43,7 +43,7 @@ from vfer.networks.streams import SegmentNetwork
 from vfer.results.schema import STAGE_RECORD, WEIGHTS, read_stage
 from vfer.results.tables import CurvePoint
 from vfer.runtime.environment import made_with
-from vfer.runtime.files import key_of, sha256, write_json
+from vfer.runtime.files import atomic_write, key_of, sha256, write_json
 from vfer.runtime.ranks import device, first, world
 
 FORMAT = 5  # to be raised when the same inputs give other weights
@@ -278,7 +278,9 @@ def _write(
 ) -> None:  # fmt: skip
     """Write a finished stage beside its place, then put it there."""
     state = {name: value.contiguous() for name, value in found.network.state_dict().items()}
-    save_file(state, partial / WEIGHTS)
+    atomic_write(
+        partial / WEIGHTS, save(state)
+    )  # its own writing would not name a full disk's file
     write_json(
         partial / "environment.json",
         made_with()
