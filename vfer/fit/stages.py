@@ -278,9 +278,7 @@ def _write(
 ) -> None:  # fmt: skip
     """Write a finished stage beside its place, then put it there."""
     state = {name: value.contiguous() for name, value in found.network.state_dict().items()}
-    atomic_write(
-        partial / WEIGHTS, save(state)
-    )  # its own writing would not name a full disk's file
+    atomic_write(partial / WEIGHTS, save(state))  # save_file names no file of a full disk
     write_json(
         partial / "environment.json",
         made_with()
