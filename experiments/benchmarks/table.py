@@ -29,7 +29,9 @@ from vfer.config.tree import DataConfig
 from vfer.corpora import EMOTIONS, Clip
 from vfer.corpora.facs.clip import draw_clip
 from vfer.corpora.facs.settings import FacsConfig
+from vfer.faces.alignment import align
 from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
+from vfer.faces.tracking import track
 from vfer.fit.datasets import EvaluatedClips, Part
 from vfer.fit.evaluation import evaluate
 from vfer.fit.frames import Frames, Memory
@@ -43,6 +45,7 @@ from vfer.runtime.environment import made_with
 from vfer.runtime.files import write_json
 from vfer.segments.images import stream_inputs
 from vfer.segments.indices import Starts
+from vfer.video import MARKS, decode
 
 ROOT = Path(__file__).parents[2]
 DEMO = step.Size(batch=24, micro_batch=24, length=8, width=0.25, pixels=112)
@@ -122,8 +125,8 @@ def detection(quick: bool) -> list[Row]:
 
 
 def preparing(quick: bool) -> list[Row]:
-    """Time a clip from its file to its crops, and decoding it and plain MTCNN on every frame."""
-    frames = _drawn(quick)
+    """Time a clip from its file to its crops beside decoding and plain MTCNN, and its parts."""
+    frames, config = _drawn(quick), FaceConfig()
     with tempfile.TemporaryDirectory() as folder:
         path = prepare.write(Path(folder, "mpeg4.avi"), frames, "mpeg4")
         clip, search = Clip("clip", path, "1", EMOTIONS[0]), partial(faces.plain, frames)
@@ -132,9 +135,22 @@ def preparing(quick: bool) -> list[Row]:
             prepare.one_by_one(path)
             search()
 
-        ours, theirs = _best(partial(prepare_clip, clip, FaceConfig()), plain, rounds=1)
-    return [Row("prepare", f"a clip of {len(frames)} frames", len(frames) / ours, "frames/s",
+        ours, theirs = _best(partial(prepare_clip, clip, config), plain, rounds=1)
+        parts: dict[str, Callable[[], object]] = {
+            "decoding": partial(prepare.ours, path),
+            "libav's marks of damage": lambda: list(decode(path, MARKS)),
+            "finding and following the face": lambda: track([frames], config),
+            "cutting crops": partial(align, frames, track([frames], config).eyes, config),
+        }
+        whole, *took = _best(
+            partial(prepare_clip, clip, config), *parts.values(), rounds=1 if quick else 5
+        )
+    rows = [Row("prepare", f"a clip of {len(frames)} frames", len(frames) / ours, "frames/s",
                 "decord and MTCNN.detect on each", theirs / ours, "times as fast")]  # fmt: skip
+    for name, seconds in zip(parts, took, strict=True):
+        each = seconds / len(frames) * 1e3
+        rows.append(Row("prepare", f"… {name}", each, "ms a frame", "all", seconds / whole, "×"))
+    return rows
 
 
 def feeding(quick: bool) -> list[Row]:
