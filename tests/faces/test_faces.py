@@ -180,7 +180,7 @@ def test_the_track_does_not_depend_on_how_the_clip_is_cut_into_runs(drawn, lengt
     whole = track([frames], config)
     found = track(np.split(frames, np.cumsum(lengths)[:-1]), config)
     np.testing.assert_array_equal(found.eyes, whole.eyes)
-    assert replace(found, eyes=whole.eyes) == whole
+    assert replace(found, eyes=None) == replace(whole, eyes=None)
 
 
 def test_runs_are_streamed_and_not_kept(drawn):
