@@ -598,6 +598,18 @@ def on_stage(change):
             "fold-0/vlan/stage.json: videos: found ada/anger, take 0, recomputed no clip that",
         ),
         (
+            on_stage(lambda record: record.update(corpus="other")),
+            "fold-0/vlan/stage.json: corpus: found other, recomputed toy of environment.json",
+        ),
+        (
+            on_stage(lambda record: record.update(model={"insert_after": "fc6"})),
+            "fold-0/vlan/stage.json: model.insert_after: found fc6, recomputed fc7 of config.yaml",
+        ),
+        (
+            lambda b: (b / "faces.json").write_text("{}"),
+            "faces.json does not say what the corpus's faces look like",
+        ),
+        (
             on_stage(lambda record: record.pop("videos")),
             "fold-0/vlan/stage.json: videos is missing; it must be a list of SHA-256",
         ),

@@ -18,12 +18,14 @@ from vfer.results.bundle import MARKER, fold_directory, irregular_files, list_fi
 from vfer.results.checks import Difference, check_tables
 from vfer.results.clips import CLIPS, check_clips, find_clips
 from vfer.results.cross import MODELS, check_models
+from vfer.results.faces import read_faces
 from vfer.results.final import check_final
 from vfer.results.nested import POINTS, RECORD, check_nested, fold_configs
 from vfer.results.records import (
     check_config,
     check_excluded,
     check_folds,
+    check_networks,
     check_stages,
     read_config,
     setting,
@@ -144,6 +146,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         tables = read_tables(directory, classes)
         record = directory / "config.yaml"
         config = read_config(record) if record.is_file() else None
+        read_faces(directory)
         configs = fold_configs(directory, config or {}, header.selection, folds)
         facts = find_clips(directory)
         environment = read_environment(directory / "environment.json")
@@ -173,6 +176,7 @@ def _contents(directory: Path) -> Iterator[Difference]:
         yield from check_unit(tables, header, config, environment)
         if not cross:
             yield from check_stages(directory, configs, tables, folds, facts or ())
+            yield from check_networks(directory, configs, environment["corpus"])
             yield from check_final(directory, config, header, tables, facts or ())
         if header.selection == NESTED:
             yield from check_nested(directory, config, tables, folds, facts or ())

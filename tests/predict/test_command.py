@@ -257,6 +257,20 @@ def test_outputs_get_each_timeline_with_its_video(run, videos, monkeypatch):
     assert len(made) == 2
 
 
+def test_names_that_are_no_text_and_links_in_a_circle_cost_themselves_alone(run, videos, capsys):
+    odd = Path(os.fsdecode(b"odd\xff.avi"))
+    shutil.copy("alone.avi", videos / odd)
+    (videos / "round.avi").symlink_to("round.avi")
+    status, _ = run(videos, "--json", "x.json", "--csv", "x.csv")
+    assert status == 1
+    told = read_json("x.json")
+    assert len(told["timelines"]) == 2
+    reasons = {Path(one["path"]).name: one["reason"] for one in told["failed"]}
+    assert reasons["odd\\udcff.avi"] == "its name is not UTF-8: rename it"
+    assert "link" in reasons["round.avi"]
+    assert "2 of 4 videos could not be done" in capsys.readouterr().err
+
+
 def test_of_a_video_that_the_model_was_trained_on_that_is_said(bundle, run, facs_root):
     record = json.loads((bundle / "fold-0" / "vlan" / "stage.json").read_text())
     seen = {path: sha256(path) in record["videos"] for path in facs_root.rglob("*.avi")}

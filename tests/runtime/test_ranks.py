@@ -24,6 +24,8 @@ def test_processes_that_the_options_do_not_ask_for_are_refused(monkeypatch):
 def test_devices_that_are_not_there_are_refused():
     with pytest.raises(ValueError, match="do not fit this machine"):
         launch(ONE | {"accelerator": "cuda", "devices": 64})
+    with pytest.raises(ValueError, match="devices is 9999, which on a CPU are processes"):
+        launch(ONE | {"devices": 9999})
 
 
 @pytest.mark.parametrize(

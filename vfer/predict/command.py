@@ -18,6 +18,7 @@ from vfer.predict.finished import Finished
 from vfer.predict.frames import Advance
 from vfer.predict.held_out import Job, held_out_clips
 from vfer.predict.html import PAGE, add_to_page, pages
+from vfer.predict.inputs import real
 from vfer.predict.load import load_model
 from vfer.predict.overlay import overlays, write_overlay
 from vfer.predict.predictor import Predictor
@@ -163,7 +164,7 @@ def _alone(request: Request) -> Iterator[None]:
     """Hold the folders of what is made, so that no other process writes there."""
     with ExitStack() as stack:
         folders = (request.overlay, request.html)
-        for path in {path.resolve() for path in folders if path is not None}:
+        for path in {real(path) for path in folders if path is not None}:
             stack.enter_context(lock(path, "the folder"))
         yield
 
@@ -173,7 +174,10 @@ def _predict_one(
 ) -> None:
     """Predict one video, or find it done; one that cannot be costs nothing but itself."""
     kept, path = Finished(request.cache, say), job.path
+    told = str(path).encode(errors="backslashreplace").decode()
     try:
+        if told != str(path):  # no JSON and no page could name it
+            raise VideoError(path, "its name is not UTF-8: rename it")
         if (why := not_a_file(path)) is not None:  # to open a pipe would wait for ever
             raise VideoError(path, why)
         timeline = kept.find(path)
@@ -185,9 +189,9 @@ def _predict_one(
             except OSError as error:
                 done.remarks.append(f"{path}: it will be done again next time: not kept, {error}")
     except VideoError as error:
-        done.failed[str(path)] = "; ".join(error.reasons)
+        done.failed[told] = "; ".join(error.reasons)
     except _BROKEN as error:
-        done.failed[str(path)] = f"{type(error).__name__}: {error}"
+        done.failed[told] = f"{type(error).__name__}: {error}"
     else:
         timeline = replace(timeline, notes=(*job.notes, *timeline.notes))
         done.timelines.append(timeline)

@@ -14,6 +14,11 @@ _MORE = {".3gp", ".m2ts", ".m4v", ".mpeg", ".mts", ".mxf", ".ogv", ".ts"}
 """Suffixes of videos besides those that corpora have."""
 
 
+def real(path: Path) -> Path:
+    """Return a path without links; of one that leads in a circle, as far as it can be followed."""
+    return Path(os.path.realpath(path))
+
+
 def find_videos(names: Sequence[str]) -> list[Path]:
     """Return the videos that words name, in their order, each once.
 
@@ -28,7 +33,7 @@ def find_videos(names: Sequence[str]) -> list[Path]:
     found: dict[Path, Path] = {}
     for name in names:
         for path in _named(name):
-            found.setdefault(path.resolve(), path)
+            found.setdefault(real(path), path)
     return list(found.values())
 
 
@@ -87,18 +92,18 @@ def check_outputs(
     Raises:
         UsageError: If one may not be written; the message names its option.
     """
-    read = {path.resolve() for path in videos}
+    read = {real(path) for path in videos}
     for option, path in files.items():
         if path.is_dir():
             raise UsageError(f"{option} is {path}, which is a folder; give a file")
-        if path.exists() and (_is_video(path) or path.resolve() in read):
+        if path.exists() and (_is_video(path) or real(path) in read):
             raise UsageError(f"{option} is {path}, which is a video; give another file")
         if path.exists() and not path.is_file():
             raise UsageError(f"{option} is {path}, which is no ordinary file; give another one")
     for option, path in folders.items():
         if path.is_file():
             raise UsageError(f"{option} is {path}, which is a file; give a folder")
-    if len({path.resolve() for path in files.values()}) < len(files):
+    if len({real(path) for path in files.values()}) < len(files):
         both = " and ".join(files)
         raise UsageError(f"{both} are both {next(iter(files.values()))}; give a file for each")
     for option, path in {**files, **folders}.items():

@@ -19,6 +19,9 @@ from vfer.results.tables import STREAMS, TABLES, CurvePoint, Tables, read_tables
 from vfer.runtime.files import read_yaml, sha256
 
 Folds = Mapping[int, Sequence[str]]
+_PLAIN = (bool, int, float, str)
+_SHARED = ("pool", "streams", "vlan_start")
+"""Of these, earlier versions' records name those of whichever run made a stage that runs share."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -212,6 +215,35 @@ def check_stages(
             yield Difference(
                 "curves.csv", key, sum(told.values()), f"{len(curves)} as in stage.json"
             )
+
+
+def check_networks(
+    directory: Path, configs: Mapping[int, Mapping[str, Any]], corpus: Mapping[str, Any]
+) -> Iterator[Difference]:
+    """Check that every stage's record says of corpus and network what the bundle says of them.
+
+    Args:
+        directory: The bundle's folder.
+        configs: Of each fold.
+        corpus: Of ``environment.json``.
+    """
+    for fold, config in configs.items():
+        root = fold_directory(directory, fold)
+        for folder in stage_folders(config):
+            path = root / folder / STAGE_RECORD
+            try:
+                record = read_stage(path)
+            except (OSError, ValueError):  # which `check_stages` tells
+                continue
+            name = path.relative_to(directory).as_posix()
+            for key, known in (("corpus", "name"), ("classes", "classes")):
+                ours = corpus.get(known, record[key])  # earlier versions did not name the classes
+                if record[key] != ours:
+                    yield Difference(name, key, record[key], f"{ours} of environment.json")
+            for key, value in (record.get("model") or {}).items():
+                ours = setting(config, f"model.{key}")
+                if key not in _SHARED and isinstance(ours, _PLAIN) and value != ours:
+                    yield Difference(name, f"model.{key}", value, f"{ours} of config.yaml")
 
 
 def check_fold_stages(

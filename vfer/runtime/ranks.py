@@ -13,6 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 T = TypeVar("T")
 
+_A_CORE = 4  # processes; to try them they may be more than cores, each holds the networks
 _PATIENCE = timedelta(days=2)
 """How long processes wait for the first one: preparing a corpus may take hours."""
 
@@ -85,6 +86,12 @@ def launch(trainer: Mapping[str, Any]) -> None:
     Raises:
         ValueError: If there are not so many devices, or other processes were started.
     """
+    most, devices = _A_CORE * (os.cpu_count() or 1), trainer["devices"]
+    if device(trainer).type == "cpu" and isinstance(devices, int) and devices > most:
+        raise ValueError(
+            f"trainer.devices is {devices}, which on a CPU are processes; on this machine give at "
+            f"most {most}, and best one"
+        )
     wanted = _fabric(trainer).world_size
     started = int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else wanted
     if started != wanted:
