@@ -156,8 +156,15 @@ def test_a_file_where_a_folder_is_wanted_is_refused(option, below, tmp_path, cap
     assert main(["--config", str(TINY), option, str(file / below)]) == 2
     said = capsys.readouterr().err
     assert f"{option.removeprefix('--') if '.' in option else option} is {file / below}" in said
-    assert f"{file} is a file; name a folder" in said
+    assert f"{file} is no folder; name one" in said
     assert file.read_text() == "mine"
+
+
+def test_a_device_or_a_link_in_a_circle_is_no_folder(tmp_path, capsys):
+    (tmp_path / "round").symlink_to("round")
+    for path in (tmp_path / "round", Path("/dev/null")):
+        assert main(["--config", str(TINY), "--data.cache", str(path)]) == 2
+        assert f"data.cache is {path}, and {path} is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["foo", "0", "-2", "[]", "[0, 0]", "[-1]", "1.5"])

@@ -210,13 +210,6 @@ def test_a_training_that_diverges_is_said_to(cache, tmp_path, capsys):
     assert "diverged" in error
 
 
-def test_an_output_that_is_no_folder_is_refused_before_any_work(tmp_path, capsys):
-    (tmp_path / "file").touch()
-    assert fit(tmp_path / "file", tmp_path / "cache") == 2
-    assert "--output is" in capsys.readouterr().err
-    assert not (tmp_path / "cache").exists()
-
-
 def test_another_config_on_the_same_output_is_refused(bundle, cache, capsys):
     before = (bundle / "config.yaml").read_bytes()
     assert fit(bundle, cache, "--stages.vlan.iterations", 5, "--model.pool", "frame") == 2

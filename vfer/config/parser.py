@@ -218,16 +218,16 @@ def _class_paths(words: Iterable[str]) -> list[str]:
 
 
 def _check_folders(folders: Mapping[str, Path | None]) -> None:
-    """Refuse a folder in whose place, or above it, is a file.
+    """Refuse a folder in whose place, or above it, is something else, such as a file.
 
     Raises:
-        UsageError: Naming the option and the file.
+        UsageError: Naming the option and what is there.
     """
     for name, folder in folders.items():
         for path in () if folder is None else (folder, *folder.parents):
-            if path.is_file():
+            if os.path.lexists(path) and not path.is_dir():
                 raise UsageError(
-                    f"{name} is {folder}, and {path} is a file; name a folder, which is made where "
+                    f"{name} is {folder}, and {path} is no folder; name one, which is made where "
                     "it is not there"
                 )
 

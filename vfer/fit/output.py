@@ -59,8 +59,6 @@ def runs_of(config: Config) -> list[Config]:
         UsageError: If an output folder holds something else, there are no other groups, or a final
             model is asked for where none is trained.
     """
-    if config.output.exists() and not config.output.is_dir():
-        raise UsageError(f"--output is {config.output}, which is no folder; give another one")
     if config.final:
         _check_final(config)
     if config.folds_in_parallel > 1:
