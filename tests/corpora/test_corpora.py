@@ -371,6 +371,23 @@ def test_a_manifest_keeps_its_columns_and_names_bad_rows(tmp_path):
         manifest.read(file)
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("x,fe\x1b[31mar,0", "emotion is 'fe\\x1b[31mar', which has a character"),
+        ("x\x00y,fear,0", "subject is 'x\\x00y', which has a character"),
+        ('"x\ny",fear,0', "subject is 'x\\ny', which has a character"),
+        ("x,fear,99999999999999999999", "a number from 0 to 999999, or empty"),
+    ],
+)
+def test_a_manifest_names_what_could_not_be_shown_or_is_no_fold(row, said, tmp_path):
+    file = tmp_path / "m.csv"
+    file.write_text(f"path,subject,emotion,fold\na.mp4,{row}\n")
+    with pytest.raises(ValueError, match="row 2: ") as stop:
+        manifest.read(file)
+    assert said in str(stop.value)
+
+
 def test_a_manifests_clips_are_named_by_where_their_files_are_however_the_path_is_written(tmp_path):
     folder, other = tmp_path / "x", tmp_path / "other"
     touch(folder, "a.mp4", "in/b.mp4")

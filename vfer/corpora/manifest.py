@@ -10,6 +10,7 @@ import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import category
 
 from vfer.corpora import Clip, Corpus, Facts, is_video, reading, squeeze
 
@@ -26,6 +27,7 @@ _OPTIONAL = ("fold", "gender", "sentence")
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male", "": None}
 
 _LONGEST = 255  # bytes of a file's name
+_DIGITS = 6  # of a fold's number
 
 
 def _clip(row: dict[str, str], folder: Path) -> Clip:
@@ -44,9 +46,13 @@ def _clip(row: dict[str, str], folder: Path) -> Clip:
     gender, fold = row.get("gender", "").lower(), row.get("fold", "")
     if gender not in _GENDERS:
         raise ValueError(f"gender is {gender!r}; it must be female, male or empty")
-    if fold and not (fold.isascii() and fold.isdecimal()):
-        raise ValueError(f"fold is {fold!r}; it must be a number from 0, or empty")
+    if fold and not (fold.isascii() and fold.isdecimal() and len(fold) <= _DIGITS):
+        raise ValueError(f"fold is {fold!r}; it must be a number from 0 to 999999, or empty")
     emotion = squeeze(row["emotion"])
+    named = {"subject": row["subject"], "emotion": emotion, "sentence": row.get("sentence", "")}
+    for column, text in named.items():
+        if any(category(letter) == "Cc" for letter in text):  # tables and pages show it
+            raise ValueError(f"{column} is {text!r}, which has a character that cannot be printed")
     return Clip(
         place.with_suffix("").as_posix(),
         path,
