@@ -161,14 +161,16 @@ def resident() -> float:
 
 
 def memory(run: Path, video: Path, fold: int | None, threads: int) -> list[tuple[float, float]]:
-    """Predict a video; return (s of the video, MB) about once a second."""
+    """Predict a video; return (s of the video, MB) about once a second, and at the end."""
     torch.set_num_threads(threads)
     say = Predictor.load(run, fold=fold, device="cpu")
     seen: list[tuple[float, float]] = []
     at, stop = [0.0], threading.Event()
 
     def watch() -> None:
-        while not stop.wait(1.0):
+        ended = False
+        while not ended:
+            ended = stop.wait(1.0)
             seen.append((at[0], resident()))
 
     thread = threading.Thread(target=watch)
