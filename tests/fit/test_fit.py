@@ -210,6 +210,19 @@ def test_a_training_that_diverges_is_said_to(cache, tmp_path, capsys):
     assert "diverged" in error
 
 
+def test_a_bundle_whose_third_stage_was_measured_less_often_verifies(cache, tmp_path, capsys):
+    often = ("--stages.vlan.iterations", 12, "--stages.vlan.measure_every", 1)
+    few = ("--stages.spatial.iterations", 0, "--stages.temporal.iterations", 0)
+    assert fit(tmp_path / "run", cache, *often, *few) == 0
+    curves = read_tables(
+        tmp_path / "run", read_json(tmp_path / "run/results.json")["classes"]
+    ).curves
+    tested = {p.iteration for p in curves if (p.stage, p.split) == ("vlan", "test")}
+    assert tested == {11, 12}
+    assert verify([str(tmp_path / "run")]) == 0
+    assert "everything agrees" in capsys.readouterr().out
+
+
 def test_another_config_on_the_same_output_is_refused(bundle, cache, capsys):
     before = (bundle / "config.yaml").read_bytes()
     assert fit(bundle, cache, "--stages.vlan.iterations", 5, "--model.pool", "frame") == 2

@@ -325,6 +325,9 @@ def _check_points(
 ) -> Iterator[Difference]:  # fmt: skip
     """Check that a stage was measured at every iteration at which its config says so.
 
+    The test group of stages on segments may be measured after every so many of these alone, where
+    that costs much, but not at the end only.
+
     Args:
         name: Of its record.
         config: The config.
@@ -337,14 +340,22 @@ def _check_points(
         return
     settings = setting(config, f"stages.{stage}") or {}
     regression = stage == "vlan" and setting(config, "stages.schema") == "non_trained"
-    last = 0 if regression else settings.get("iterations") if end is None else end
-    every = settings.get("measure_every")
-    if not isinstance(last, int) or not isinstance(every, int):
+    whole, every = settings.get("iterations"), settings.get("measure_every")
+    if not isinstance(whole, int) or not isinstance(every, int):
         yield Difference("config.yaml", f"stages.{stage}", settings, "iterations, measure_every")
         return
-    measured = {*range(every, last, every), last} if every else {last}
-    splits = ["test", *(["train"] if last else []), *(["validation"] if validated else [])]
-    wanted = {(iteration, split) for iteration in measured for split in splits}
+    last = 0 if regression else whole if end is None else end
     found = {(p.iteration, p.split) for p in points if p.accuracy is not None}
+
+    def measured(steps: int) -> set[int]:
+        return {*range(steps, last, steps), last} if steps else {last}
+
+    rarest = (whole - 1) // every if every and stage not in STREAMS else 1
+    tests = {iteration for iteration, split in found if split == "test"}
+    ways = (measured(k * every) for k in range(1, rarest + 1))
+    tested = next((way for way in ways if way <= tests), measured(every))
+    wanted = {(iteration, "test") for iteration in tested}
+    for split in (*(["train"] if last else []), *(["validation"] if validated else [])):
+        wanted |= {(iteration, split) for iteration in measured(every)}
     for iteration, split in sorted(wanted - found):
         yield Difference(name, f"curves: {split}, iteration {iteration}", "nothing", "a point")
