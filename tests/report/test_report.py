@@ -245,6 +245,11 @@ def test_crops_of_the_hardest_clips_are_shown_where_they_are_at_hand(bundle, tmp
     assert any(f"{path} is not what was written" in page(bundle) for path in damaged)
 
 
+def test_an_output_that_is_no_folder_is_refused(bundle, capsys):
+    assert main([str(bundle), "--output", str(bundle / "results.json")]) == 2
+    assert "--output is" in capsys.readouterr().err
+
+
 def test_crops_that_cannot_be_read_now_fail_the_report_and_are_named(
     bundle, tmp_path, monkeypatch, capsys
 ):

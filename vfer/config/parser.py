@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -35,7 +35,7 @@ from vfer.config.tree import (
 from vfer.config.version import LONGEST, VERSION, check_file, check_version
 from vfer.networks.settings import OWN, ModelConfig
 from vfer.plugs import normal
-from vfer.runtime.console import UsageError, program
+from vfer.runtime.console import UsageError, check_folders, program
 
 
 def _rename(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - any YAML value
@@ -217,21 +217,6 @@ def _class_paths(words: Iterable[str]) -> list[str]:
     return full
 
 
-def _check_folders(folders: Mapping[str, Path | None]) -> None:
-    """Refuse a folder in whose place, or above it, is something else, such as a file.
-
-    Raises:
-        UsageError: Naming the option and what is there.
-    """
-    for name, folder in folders.items():
-        for path in () if folder is None else (folder, *folder.parents):
-            if os.path.lexists(path) and not path.is_dir():
-                raise UsageError(
-                    f"{name} is {folder}, and {path} is no folder; name one, which is made where "
-                    "it is not there"
-                )
-
-
 def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
     """Parse a command line.
 
@@ -279,7 +264,7 @@ def parse(prog: str, argv: Iterable[str] | None = None) -> Config:
         name = f"{made.run.resolve().name}-on-{name}"
     output = made.output or Path("runs", name)
     caches = {f"{part}.cache": parts[part].cache for part in ("data", "stages")}
-    _check_folders({"--output": output, **caches})
+    check_folders({"--output": output, **caches})
     dumped = yaml.safe_load(parser.dump(made, skip_unset=False, skip_validation=True))
     tree = {key: dumped[key] for key in ("config_version", *PARTS)}
     return Config(

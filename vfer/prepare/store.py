@@ -29,7 +29,7 @@ from vfer.faces.settings import HEIGHT, WIDTH, FaceConfig
 from vfer.flow.settings import FlowConfig
 from vfer.prepare.sources import hash_video
 from vfer.runtime.cells import inert
-from vfer.runtime.files import atomic_write, key_of, read_json, sha256, write_json
+from vfer.runtime.files import atomic_write, key_of, naming, read_json, sha256, write_json
 
 T = TypeVar("T", bound=np.generic)
 
@@ -370,11 +370,11 @@ def _entry(record: Any) -> Entry | None:  # noqa: ANN401 - any JSON value
 
 def _map(path: Path, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
     try:
-        array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
+        with naming(path):
+            array: NDArray[T] = np.load(path, mmap_mode="r" if 0 not in shape else None)
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            # It cannot be read now, which says nothing about what is in it.
-            raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
+            raise  # it cannot be read now, which says nothing about what is in it
         raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     if array.shape != shape or array.dtype != kind:
         raise ValueError(

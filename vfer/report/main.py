@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vfer.runtime.console import UsageError, make_console, program, run_command
+from vfer.runtime.console import check_folders, make_console, program, run_command
 from vfer.runtime.files import remove_leftovers
 
 
@@ -29,8 +29,7 @@ def report(paths: Sequence[Path], output: Path, console: Console) -> None:
     """
     from vfer.report.bundles import by_corpus, expand, read_bundle
 
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"--output is {output}, which is no folder; give another one")
+    check_folders({"--output": output})
     groups = by_corpus([read_bundle(path) for path in expand(paths)])
     # Matplotlib and torch take seconds: not before it is known that there is work for them.
     import matplotlib as mpl

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +35,21 @@ ENDING = tuple(getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(sign
 
 class UsageError(ValueError):
     """The command line, the config or the data root is wrong: exit status 2."""
+
+
+def check_folders(folders: Mapping[str, Path | None]) -> None:
+    """Refuse a folder in whose place, or above it, is something else, such as a file.
+
+    Raises:
+        UsageError: Naming the option and what is there.
+    """
+    for name, folder in folders.items():
+        for path in () if folder is None else (folder, *folder.parents):
+            if os.path.lexists(path) and not path.is_dir():
+                raise UsageError(
+                    f"{name} is {folder}, and {path} is no folder; name one, which is made where "
+                    "it is not there"
+                )
 
 
 def program(module: str) -> str:

@@ -48,17 +48,23 @@ def whole_or_not(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system name a file: of a full disk or a failed read it names none."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def atomic_write(path: Path, data: str | bytes) -> None:
     """Write a file so that it is there whole or not at all; text as UTF-8, newlines as they are.
 
     Raises:
         OSError: It cannot be written (a full disk, say); the error names the file.
     """
-    try:
-        with whole_or_not(path) as temporary:
-            temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-    except OSError as error:  # of a full disk it would name nothing, else the temporary file
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+    with naming(path), whole_or_not(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -196,11 +202,8 @@ def sha256(path: Path) -> str:
     Raises:
         OSError: It cannot be read; the error names the file.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:  # of a failed read it would name nothing
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+    with naming(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def key_of(value: Any) -> str:  # noqa: ANN401 - any JSON value
